@@ -1,0 +1,1 @@
+"""The machine: tasks, backbone, adapters, engine. Knows no particular task."""

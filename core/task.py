@@ -1,0 +1,105 @@
+"""Task: the one object that says everything about a task. Importing it loads no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+Row = Mapping[str, Any]
+Language = Literal["en", "zh"]
+MetricName = Literal["classification", "translation", "squad", "completion", "language_model"]
+"""A metric module of `core/metrics`; each computes several named values."""
+
+
+class Input(BaseModel):
+    """What an application is asked. Its fields become the form, the route and the columns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+In = TypeVar("In", bound=Input)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(Generic[In]):
+    """An input and its right answers; the first one is learned, all of them count in scoring."""
+
+    input: In
+    answers: tuple[str, ...]
+    part: str = ""
+    """The part of the score it belongs to, such as the direction of a translation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Rank these labels in one forward pass. Row labels may be the name or the index."""
+
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Write until end-of-text, at most this many tokens."""
+
+    max_new_tokens: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span(Generic[In]):
+    """Copy from the passage of the input; write freely where it has none."""
+
+    passage: Callable[[In], str]
+    max_new_tokens: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where rows come from: a hub data set at a pinned revision, or files beside the task."""
+
+    name: str
+    revision: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[In]):
+    """A whole task. `name` is the file's name in `apps/`, set by the registry.
+
+    `read` turns a row into examples: one, or several (both directions of a pair, every
+    answer of a conversation); it raises `BadData` for a row that teaches nothing.
+    """
+
+    title: str
+    description: str
+    input: type[In]
+    columns: tuple[tuple[str, ...], ...]
+    """The sets of columns it reads; a row must hold one whole set."""
+    sources: tuple[Source, ...]
+    read: Callable[[Row], Iterable[Example[In]]]
+    prompt: Callable[[In], str]
+    answer: Choice | Text | Span[In]
+    metrics: tuple[MetricName, ...]
+    select_by: str
+    """The value of the metrics that picks the best checkpoint; a trailing * averages several."""
+    samples: tuple[In, ...]
+    trivial: Callable[[In], str] | None = None
+    """An answer that costs nothing (copy the source, first sentence): the baseline to beat."""
+    shorten: str = "text"
+    """The field of the input that is cut, and said to be cut, when the prompt is too long."""
+    name: str = field(default="", compare=False)
+
+    @property
+    def prompt_hash(self) -> str:
+        """Hash of what the backbone sees: the samples' prompts and the closed labels."""
+        seen = "\0".join(self.prompt(sample) for sample in self.samples)
+        labels = self.answer.labels if isinstance(self.answer, Choice) else ()
+        return hashlib.sha256("\1".join((seen, *labels)).encode()).hexdigest()[:16]
+
+
+def joint(prompt: str) -> str:
+    """What stands between a prompt and its answer: a space, so that words keep their usual token."""
+    return "" if not prompt or prompt[-1].isspace() else " "
