@@ -1,0 +1,54 @@
+"""Is a review positive or negative? `quintet finetune sentiment`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from core.labels import label_of, text_of
+from core.task import Choice, Example, Input, Row, Source, Task
+
+LABELS = ("negative", "positive")
+
+
+class Review(Input):
+    """A text that praises or complains."""
+
+    text: str = Field(title="Text", description="A review or an opinion, in English or Chinese.")
+
+
+def read(row: Row) -> Iterable[Example[Review]]:
+    yield Example(
+        input=Review(text=text_of(row, "text")), answers=(label_of(row["label"], LABELS),)
+    )
+
+
+def prompt(review: Review) -> str:
+    return f"{review.text}\nSentiment:"
+
+
+task = Task(
+    title="Sentiment",
+    description="Tells whether a review is positive or negative, and how sure it is.",
+    input=Review,
+    columns=(("text", "label"),),
+    sources=(
+        Source(name="samples", licence="Apache-2.0"),
+        Source(name="stanfordnlp/imdb", revision="main", licence="not stated"),
+        Source(name="lansinuote/ChnSentiCorp", revision="main", licence="not stated"),
+    ),
+    read=read,
+    prompt=prompt,
+    answer=Choice(labels=LABELS),
+    metrics=("classification",),
+    select_by="macro_f1",
+    samples=(
+        Review(text="The soup was warm, the waiter was kind, and we stayed until midnight."),
+        Review(text="Two hours of my life that I will never get back."),
+        Review(text="I expected little and was delighted by every page."),
+        Review(text="房间干净，老板热情，下次还会再来。"),
+        Review(text="等了一个小时，菜送来的时候已经凉了。"),
+        Review(text="屏幕很清晰，电池也耐用，这个价钱太值了。"),
+    ),
+)

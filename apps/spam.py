@@ -1,0 +1,55 @@
+"""Is a message spam? `quintet finetune spam`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from core.labels import label_of, text_of
+from core.task import Choice, Example, Input, Row, Source, Task
+
+LABELS = ("ham", "spam")
+
+
+class Message(Input):
+    """A short message or a mail."""
+
+    text: str = Field(title="Message", description="A message or mail, in English or Chinese.")
+
+
+def read(row: Row) -> Iterable[Example[Message]]:
+    yield Example(
+        input=Message(text=text_of(row, "text")), answers=(label_of(row["label"], LABELS),)
+    )
+
+
+def prompt(message: Message) -> str:
+    return f"{message.text}\nThis message is:"
+
+
+task = Task(
+    title="Spam",
+    description="Tells unwanted advertising and fraud (spam) from real messages (ham).",
+    input=Message,
+    columns=(("text", "label"),),
+    sources=(
+        Source(name="samples", licence="Apache-2.0"),
+        Source(name="SetFit/enron_spam", revision="main", licence="not stated"),
+    ),
+    read=read,
+    prompt=prompt,
+    answer=Choice(labels=LABELS),
+    metrics=("classification",),
+    select_by="mcc",
+    samples=(
+        Message(text="Are we still meeting at six? I can bring the tickets."),
+        Message(
+            text="CONGRATULATIONS! You won a free cruise. Reply YES with your card number now!!!"
+        ),
+        Message(text="Your parcel is waiting at the post office until Friday."),
+        Message(text="妈，我今天加班，晚饭不用等我了。"),
+        Message(text="恭喜您中奖十万元，请立即点击链接领取，过期作废！"),
+        Message(text="明天的会议改到下午三点，还在二楼会议室。"),
+    ),
+)

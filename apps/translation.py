@@ -1,0 +1,72 @@
+"""English to Chinese and back. `quintet finetune translation`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from core.errors import BadData
+from core.labels import text_of
+from core.script import language_of
+from core.task import Example, Input, Row, Source, Task, Text
+
+Direction = Literal["auto", "en-zh", "zh-en"]
+_NAMES = {"en": "English", "zh": "Chinese"}
+
+
+class Sentence(Input):
+    """A text in one language that is wanted in the other."""
+
+    text: str = Field(title="Text", description="A sentence in English or Chinese.")
+    direction: Direction = Field(
+        default="auto", title="Direction", description="auto looks at the script of the text."
+    )
+
+
+def read(row: Row) -> Iterable[Example[Sentence]]:
+    """A pair teaches both directions."""
+    pair = row.get("translation", row)
+    if not isinstance(pair, Mapping):
+        raise BadData("Column 'translation' must hold the texts en and zh.")
+    en, zh = text_of(pair, "en"), text_of(pair, "zh")
+    yield Example(input=Sentence(text=en, direction="en-zh"), answers=(zh,), part="en_zh")
+    yield Example(input=Sentence(text=zh, direction="zh-en"), answers=(en,), part="zh_en")
+
+
+def prompt(sentence: Sentence) -> str:
+    direction = sentence.direction
+    source = language_of(sentence.text) if direction == "auto" else direction[:2]
+    target = "zh" if source == "en" else "en"
+    return f"{_NAMES[source]}: {sentence.text}\n{_NAMES[target]}:"
+
+
+def copy_the_source(sentence: Sentence) -> str:
+    return sentence.text
+
+
+task = Task(
+    title="Translation",
+    description="Translates between English and Chinese.",
+    input=Sentence,
+    columns=(("en", "zh"), ("translation",)),
+    sources=(
+        Source(name="samples", licence="Apache-2.0"),
+        Source(name="Helsinki-NLP/opus-100", revision="main", licence="not stated"),
+    ),
+    read=read,
+    prompt=prompt,
+    answer=Text(max_new_tokens=128),
+    metrics=("translation",),
+    select_by="chrf_*",
+    samples=(
+        Sentence(text="Where is the station?"),
+        Sentence(text="I drink tea every morning."),
+        Sentence(text="She gave the book back to her teacher.", direction="en-zh"),
+        Sentence(text="今天天气很好。"),
+        Sentence(text="我的哥哥住在北京。"),
+        Sentence(text="请问，去火车站怎么走？", direction="zh-en"),
+    ),
+    trivial=copy_the_source,
+)

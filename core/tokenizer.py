@@ -1,0 +1,102 @@
+"""The tokenizer: train a byte-level BPE over English and Chinese, or load one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import BadSetting, MissingBackbone
+from core.script import language_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+END_OF_TEXT = "<|endoftext|>"
+PADDING = "<|padding|>"
+RESERVED = tuple(f"<|reserved_{number}|>" for number in range(14))
+SMALLEST_VOCABULARY = 2 + len(RESERVED) + 256
+
+
+def train(texts: Iterable[str], vocab_size: int = 16_384) -> PreTrainedTokenizerFast:
+    """A byte-level BPE: every Unicode string round-trips, digits stand singly.
+
+    End-of-text opens every encoded text: it is what stands between packed documents.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    if vocab_size < SMALLEST_VOCABULARY:
+        raise BadSetting(
+            f"vocab_size {vocab_size} is too small: 256 bytes and {2 + len(RESERVED)} special "
+            f"tokens need at least {SMALLEST_VOCABULARY}."
+        )
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    core.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    core.train_from_iterator(
+        _han_split(texts),
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[END_OF_TEXT, PADDING, *RESERVED],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            max_token_length=32,
+            show_progress=False,
+        ),
+    )
+    core.post_processor = _end_of_text_in_front(core.token_to_id(END_OF_TEXT))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=PADDING,
+        additional_special_tokens=list(RESERVED),
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+    )
+
+
+def _end_of_text_in_front(token: int) -> Any:
+    from tokenizers import processors
+
+    return processors.TemplateProcessing(
+        single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, token)]
+    )
+
+
+def _han_split(texts: Iterable[str]) -> Iterator[str]:
+    """Texts in pieces of a paragraph: a whole book is one 'word' too many for the trainer."""
+    for text in texts:
+        yield from text.splitlines(keepends=True)
+
+
+def load(folder: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder or hub id; one without padding pads with end-of-text."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise MissingBackbone(f"No tokenizer in {str(folder)!r}: {first}") from error
+    if tokenizer.eos_token_id is None:
+        raise MissingBackbone(f"The tokenizer of {str(folder)!r} has no end-of-text token.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def bytes_per_token(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> dict[str, float]:
+    """Compression per language ('en', 'zh'): UTF-8 bytes over tokens; higher is better."""
+    sizes: dict[str, list[int]] = {}
+    for text in texts:
+        bytes_, tokens = sizes.setdefault(language_of(text), [0, 0])
+        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        sizes[language_of(text)] = [bytes_ + len(text.encode()), tokens + len(ids)]
+    return {language: size[0] / max(size[1], 1) for language, size in sorted(sizes.items())}

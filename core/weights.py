@@ -1,0 +1,47 @@
+"""The weights in an adapter's folder, checked before anything uses them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from core.errors import Damaged, MissingAdapter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of an adapter's folder; values that are not numbers are refused."""
+    path = present(folder, WEIGHTS)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise Damaged(
+            f"{path} cannot be read: {first_line(error)}. Copy or train it again."
+        ) from error
+    for key, tensor in weights.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise Damaged(f"{path}: {key} holds values that are not numbers. Train it again.")
+    return weights
+
+
+def present(folder: Path, name: str) -> Path:
+    """The file of that name in an adapter's folder; `MissingAdapter` where there is none."""
+    path = Path(folder) / name
+    if not path.is_file():
+        raise MissingAdapter(
+            f"No adapter in {folder}: {name} is missing. Train one or give --adapter."
+        )
+    return path
+
+
+def first_line(error: Exception) -> str:
+    """An error of a library in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

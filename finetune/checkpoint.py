@@ -1,0 +1,120 @@
+"""Checkpoints that appear whole or not at all, and from which a run goes on bit by bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from core import store
+from core.errors import Damaged, Mismatch
+
+_FILES = ("weights.safetensors", "optimizer.pt", "state.json")
+
+
+@dataclass
+class State:
+    """Where the run stands: everything but weights and optimizers."""
+
+    step: int = 0
+    best: float | None = None
+    best_step: int = 0
+    evaluations_since_best: int = 0
+    skipped: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def save(
+    folder: Path,
+    state: State,
+    weights: Mapping[str, Tensor],
+    optimizers: Sequence[torch.optim.Optimizer],
+    identity: Mapping[str, Any],
+    *,
+    keep: int,
+) -> None:
+    """Write `folder/checkpoint-N`, then remove all but the newest `keep`."""
+    with store.new_folder(folder / f"checkpoint-{state.step}") as new:
+        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, new / _FILES[0])
+        memory = {"optimizers": [o.state_dict() for o in optimizers], "random": random_state()}
+        torch.save(memory, new / _FILES[1])
+        store.write_json(new / _FILES[2], {"state": vars(state), "identity": dict(identity)})
+    for old in checkpoints(folder)[:-keep]:
+        shutil.rmtree(old)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    found = [
+        path
+        for path in folder.glob("checkpoint-*")
+        if path.name.removeprefix("checkpoint-").isdigit()
+    ]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
+
+def load(
+    path: Path, optimizers: Sequence[torch.optim.Optimizer], identity: Mapping[str, Any]
+) -> tuple[State, dict[str, Tensor]]:
+    """State and weights; optimizers and random generators are set back to that moment.
+
+    Raises `Damaged` for a missing or broken file, `Mismatch` where a key of the run changed.
+    """
+    for name in _FILES:
+        if not (path / name).is_file():
+            raise Damaged(f"{path} is incomplete: {name} is missing. Begin anew without --resume.")
+    try:
+        stored = json.loads((path / _FILES[2]).read_text(encoding="utf-8"))
+        weights = load_file(path / _FILES[0])
+        memory = torch.load(path / _FILES[1], weights_only=True)
+    except (SafetensorError, ValueError, RuntimeError, EOFError) as error:
+        raise Damaged(f"{path} is damaged: {error}") from error
+    _check(stored["identity"], identity, path)
+    for optimizer, found in zip(optimizers, memory["optimizers"], strict=True):
+        optimizer.load_state_dict(found)
+    restore_random_state(memory["random"])
+    return State(**stored["state"]), weights
+
+
+def _check(stored: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:
+    here = json.loads(json.dumps(here))
+    differs = [k for k in {**stored, **here} if stored.get(k) != here.get(k)]
+    if differs:
+        said = "; ".join(f"{k}: {stored.get(k)} then, {here.get(k)} now" for k in sorted(differs))
+        raise Mismatch(f"Cannot resume from {path}: {said}. Use the old values, or begin anew.")
+
+
+def random_state() -> dict[str, Any]:
+    """Of python, numpy and torch, in types that `torch.load(weights_only=True)` reads."""
+    version, words, gauss = random.getstate()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [kind, [int(k) for k in keys], int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random_state(found: Mapping[str, Any]) -> None:
+    """Set the generators back to what `random_state` saw."""
+    version, words, gauss = found["python"]
+    random.setstate((version, tuple(words), gauss))
+    kind, keys, position, has_gauss, cached = found["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(found["torch"])
+    if found["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(found["cuda"])

@@ -1,0 +1,194 @@
+"""Documents, tokenised once into a memory-mapped file, packed with end-of-text between them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core import store
+from core.errors import BadData, BadSetting, nearest
+from core.script import language_of
+from core.task import Task, joint
+from finetune import data
+from finetune.settings import Settings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_CHUNK = 512
+_HELD_OUT = 100
+
+
+class Part(Settings):
+    """One source of documents: texts, or the rows of a task as it will prompt them."""
+
+    path: str
+    task: str = ""
+    split: str = "train"
+    limit: int | None = None
+    """The first so many rows."""
+    repeat: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Packed token ids: for training, and per language for validation."""
+
+    train: npt.NDArray[Any]
+    validation: dict[str, npt.NDArray[Any]]
+    validation_bytes: dict[str, int]
+    documents: int
+    digest: str
+
+
+def part(text: str) -> Part:
+    """'DIR' or 'TASK=DIR', as given to --data."""
+    task, equals, path = text.partition("=")
+    return Part(path=path, task=task) if equals else Part(path=text)
+
+
+def build(
+    parts: Sequence[Part],
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    *,
+    tasks: Mapping[str, Task[Any]],
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Corpus:
+    """Tokenise into `folder`, or open what was tokenised there from the same parts."""
+    train, held_out = _documents(parts, tasks)
+    random.Random(seed).shuffle(train)
+    digest = _digest(train, held_out, tokenizer)
+    if not _fits(folder, digest):
+        with store.new_folder(folder) as new:
+            _write(new, train, held_out, tokenizer, digest, progress)
+    return open_corpus(folder)
+
+
+def open_corpus(folder: Path) -> Corpus:
+    """The corpus in `folder`, memory-mapped."""
+    about = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+    languages = about["validation_bytes"]
+    return Corpus(
+        train=np.load(folder / "train.npy", mmap_mode="r"),
+        validation={
+            name: np.load(folder / f"validation.{name}.npy", mmap_mode="r") for name in languages
+        },
+        validation_bytes=languages,
+        documents=about["documents"],
+        digest=about["digest"],
+    )
+
+
+def texts(source: str, split: str = "train", limit: int | None = None) -> Iterator[str]:
+    """The `text` of every row of a source; rows without one are an error."""
+    for row in data.read_rows(source, split=split, limit=limit):
+        if isinstance(row, data.Problem):
+            raise BadData(f"{row.place}: {row.reason}")
+        if not isinstance(row.row.get("text"), str):
+            found = ", ".join(row.row)
+            hint = nearest("text", row.row)
+            raise BadData(f"{row.place}: no column 'text' among {found}.{hint}")
+        if row.row["text"].strip():
+            yield row.row["text"]
+
+
+def _documents(
+    parts: Sequence[Part], tasks: Mapping[str, Task[Any]]
+) -> tuple[list[str], list[str]]:
+    """Training and held-out documents; a source without a validation split gives every 100th."""
+    train: list[str] = []
+    held_out: list[str] = []
+    for one in parts:
+        found = list(_read(one, tasks))
+        if one.split != "train":
+            held_out += found
+        elif one.task or any(other.split != "train" for other in parts):
+            train += found * one.repeat
+        elif data.has_split(one.path, "validation"):
+            train += found * one.repeat
+            held_out += _read(one.model_copy(update={"split": "validation"}), tasks)
+        else:
+            held_out += found[::_HELD_OUT]
+            train += [text for n, text in enumerate(found) if n % _HELD_OUT] * one.repeat
+    if not train or not held_out:
+        raise BadData("The sources hold no documents to learn from, or none to validate on.")
+    return train, held_out
+
+
+def _read(one: Part, tasks: Mapping[str, Task[Any]]) -> Iterator[str]:
+    if not one.task:
+        yield from texts(one.path, one.split, one.limit)
+        return
+    if one.task not in tasks:
+        raise BadSetting(f"Unknown task {one.task!r} in --data.{nearest(one.task, tasks)}")
+    task = tasks[one.task]
+    for row in data.read_rows(one.path, split=one.split, limit=one.limit):
+        if isinstance(row, data.Problem):
+            continue
+        for example in task.read(row.row):
+            prompt = task.prompt(example.input)
+            yield f"{prompt}{joint(prompt)}{example.answers[0]}"
+
+
+def _digest(
+    train: list[str], held_out: list[str], tokenizer: PreTrainedTokenizerBase
+) -> str:
+    digest = hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
+    for text in (*train, *held_out):
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _fits(folder: Path, digest: str) -> bool:
+    path = folder / "corpus.json"
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["digest"] == digest
+
+
+def _write(
+    folder: Path,
+    train: list[str],
+    held_out: list[str],
+    tokenizer: PreTrainedTokenizerBase,
+    digest: str,
+    progress: Callable[[int, int], None],
+) -> None:
+    np.save(folder / "train.npy", _pack(train, tokenizer, progress))
+    languages: dict[str, list[str]] = {}
+    for text in held_out:
+        languages.setdefault(language_of(text), []).append(text)
+    for name, found in languages.items():
+        np.save(folder / f"validation.{name}.npy", _pack(found, tokenizer, lambda done, total: None))
+    about = {
+        "digest": digest,
+        "documents": len(train),
+        "validation_bytes": {k: sum(len(t.encode()) for t in v) for k, v in languages.items()},
+    }
+    store.write_json(folder / "corpus.json", about)
+
+
+def _pack(
+    documents: list[str],
+    tokenizer: PreTrainedTokenizerBase,
+    progress: Callable[[int, int], None],
+) -> npt.NDArray[Any]:
+    """One row of ids: end-of-text, document, end-of-text, document, …, end-of-text."""
+    end = tokenizer.eos_token_id
+    kind = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
+    pieces = []
+    for start in range(0, len(documents), _CHUNK):
+        chunk = documents[start : start + _CHUNK]
+        encoded = tokenizer(chunk, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        pieces += [np.array([end, *ids], dtype=kind) for ids in encoded]
+        progress(min(start + _CHUNK, len(documents)), len(documents))
+    return np.concatenate([*pieces, np.array([end], dtype=kind)])

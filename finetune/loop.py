@@ -1,0 +1,271 @@
+"""The one training loop, on accelerate: pre-training and fine-tuning both run through it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from core.errors import Diverged
+from finetune import checkpoint, machine
+from finetune.checkpoint import State
+from finetune.guards import Guard
+from finetune.optimizers import schedule
+from finetune.settings import LoopSettings
+
+log = logging.getLogger(__name__)
+Batch = TypeVar("Batch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Generic[Batch]):
+    """Everything the loop needs to know about what it trains."""
+
+    folder: Path
+    """Where `log.jsonl` and the checkpoints go."""
+    model: nn.Module
+    settings: LoopSettings
+    steps: int
+    optimizers: list[torch.optim.Optimizer]
+    batches: Callable[[int], Sequence[Batch]]
+    """The micro-batches of a step; a function of the step alone, so that resuming needs no state."""
+    loss: Callable[[nn.Module, Batch], tuple[Tensor, int, int]]
+    """Summed nats over the learned tokens, how many those are, and all tokens read."""
+    weights: Callable[[], Mapping[str, Tensor]]
+    restore: Callable[[Mapping[str, Tensor]], None]
+    validate: Callable[[], dict[str, float]]
+    value: Callable[[dict[str, float]], float]
+    """The number to maximise, from what `validate` measured."""
+    keep_best: Callable[[], None] = lambda: None
+    """Called whenever that number is the best so far."""
+    flops_per_token: float = 0.0
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """Keys that must not change between a checkpoint and its resumption."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a progress bar shows after a step."""
+
+    step: int
+    steps: int
+    loss: float
+    tokens_per_second: float
+    share_of_roof: float
+    metrics: Mapping[str, float]
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM: everything is saved in `folder`."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__(f"Stopped at step {step}; saved in {folder}.")
+        self.folder, self.step = folder, step
+
+
+def run(
+    job: Job[Batch],
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> State:
+    """Train to the end, or to the stop that validation calls for; returns where it stands."""
+    return _Loop(job, device, report).run(resume)
+
+
+class _Loop(Generic[Batch]):
+    def __init__(self, job: Job[Batch], device: str, report: Callable[[Progress], None]) -> None:
+        self.job, self.report = job, report
+        self.settings = job.settings
+        place = machine.pick_device(device)
+        self.machine = machine.measure(place)
+        self.bf16 = {"on": True, "off": False}.get(self.settings.bf16, self.machine.bf16_pays)
+        self.accelerator = Accelerator(
+            cpu=place == "cpu", mixed_precision="bf16" if self.bf16 else "no"
+        )
+        self.model = self.accelerator.prepare_model(job.model)
+        if self.settings.torch_compile:
+            self.model = torch.compile(self.model)
+        self.share = schedule(self.settings, job.steps)
+        self.rates = [g["lr"] for o in job.optimizers for g in o.param_groups]
+        self.guard = Guard()
+        self.state = State()
+
+    def run(self, resume: bool) -> State:
+        """All steps, with validation, checkpoints and an orderly end on a signal."""
+        if resume:
+            self._resume()
+        with _stop_signals() as stopped:
+            while not self.state.finished and self.state.step < self.job.steps:
+                self._step()
+                self._after_step()
+                if stopped():
+                    self._save()
+                    raise Interrupted(self.job.folder, self.state.step)
+        if not self.state.finished:
+            self._finish()
+        return self.state
+
+    def _resume(self) -> None:
+        found = checkpoint.checkpoints(self.job.folder)
+        if not found:
+            return
+        self.state, weights = checkpoint.load(found[-1], self.job.optimizers, self.job.identity)
+        self.job.restore(weights)
+        self._cut_log()
+
+    def _cut_log(self) -> None:
+        """Drop what was logged after the checkpoint: those steps come again."""
+        path = self.job.folder / "log.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= self.state.step]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def _step(self) -> None:
+        start, step = time.perf_counter(), self.state.step
+        self._set_rates(self.share(step))
+        self.model.train()
+        nats, learned, read = self._gradients(self.job.batches(step))
+        mean = nats / max(learned, 1)
+        norm = self._clip()
+        if self.guard.accepts(mean, norm, step):
+            for optimizer in self.job.optimizers:
+                optimizer.step()
+        else:
+            self.state.skipped += 1
+        for optimizer in self.job.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.state.step += 1
+        self.state.tokens += read
+        seconds = time.perf_counter() - start
+        self.state.seconds += seconds
+        self._note(mean, norm, read, seconds)
+
+    def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int, int]:
+        """Sums over micro-batches and processes, so that accumulation changes nothing."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        nats, learned, read = 0.0, 0, 0
+        for batch in batches[rank::world]:
+            with self.accelerator.autocast():
+                loss, tokens, all_tokens = self.job.loss(self.model, batch)
+            self.accelerator.backward(loss)
+            nats, learned, read = nats + float(loss.detach()), learned + tokens, read + all_tokens
+        if world > 1:
+            sums = torch.tensor([nats, learned, read], device=self.accelerator.device)
+            nats, learned, read = self.accelerator.reduce(sums, "sum").tolist()
+        self._scale_gradients(world / max(learned, 1))  # DDP has averaged over processes
+        return nats, int(learned), int(read)
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for o in self.job.optimizers for g in o.param_groups for p in g["params"]]
+
+    def _scale_gradients(self, factor: float) -> None:
+        gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        torch._foreach_mul_(gradients, factor)
+
+    def _clip(self) -> float:
+        limit = self.settings.max_grad_norm
+        return float(torch.nn.utils.clip_grad_norm_(self._parameters(), limit))
+
+    def _set_rates(self, share: float) -> None:
+        groups = [g for o in self.job.optimizers for g in o.param_groups]
+        for group, rate in zip(groups, self.rates, strict=True):
+            group["lr"] = rate * share
+
+    def _note(self, loss: float, norm: float, read: int, seconds: float) -> None:
+        speed = read / seconds
+        share = self.job.flops_per_token * speed / self.machine.roof(self.bf16)
+        if self.state.step % self.settings.logging_steps == 0 or self.state.step == 1:
+            rate = self.rates[0] * self.share(self.state.step - 1)
+            self._log(loss=loss, grad_norm=norm, learning_rate=rate, tokens_per_second=round(speed))
+        self.report(
+            Progress(
+                step=self.state.step,
+                steps=self.job.steps,
+                loss=loss,
+                tokens_per_second=speed,
+                share_of_roof=share,
+                metrics=self.state.metrics,
+            )
+        )
+
+    def _log(self, **values: float) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        line = {"step": self.state.step, "tokens": self.state.tokens, **values}
+        with (self.job.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _after_step(self) -> None:
+        if self.state.step % self.settings.eval_steps == 0:
+            self._validate()
+        if self.state.step % self.settings.save_steps == 0:
+            self._save()
+
+    def _validate(self) -> None:
+        metrics = self.job.validate()
+        value = self.job.value(metrics)
+        self.state.metrics = metrics
+        self._log(**metrics)
+        if self.state.best is None or value > self.state.best:
+            self.state.best, self.state.best_step = value, self.state.step
+            self.state.evaluations_since_best = 0
+            self.job.keep_best()
+            return
+        self.state.evaluations_since_best += 1
+        patience = self.settings.early_stopping_patience
+        self.state.finished = bool(patience) and self.state.evaluations_since_best >= patience
+
+    def _save(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        checkpoint.save(
+            self.job.folder,
+            self.state,
+            self.job.weights(),
+            self.job.optimizers,
+            self.job.identity,
+            keep=self.settings.save_total_limit,
+        )
+
+    def _finish(self) -> None:
+        if self.state.step % self.settings.eval_steps:
+            self._validate()
+        if self.state.best is not None and not math.isfinite(self.state.best):
+            raise Diverged("Validation gave no finite value; the last good checkpoint is kept.")
+        self.state.finished = True
+        self._save()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end the run after the step in hand; a second one ends it at once."""
+    seen: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    try:
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: signals are somebody else's
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,77 @@
+"""What this machine can do: its matrix-multiply roof, whether bf16 pays, memory at hand."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+_SIZE = 1024
+_GAIN_WORTH_HAVING = 1.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Measured, in FLOP per second; memory in bytes."""
+
+    device: str
+    cores: int
+    memory: int
+    flops_fp32: float
+    flops_bf16: float
+
+    @property
+    def bf16_pays(self) -> bool:
+        """Whether bf16 products are clearly faster: on many CPUs they are far slower."""
+        return self.flops_bf16 > _GAIN_WORTH_HAVING * self.flops_fp32
+
+    def roof(self, bf16: bool) -> float:
+        """FLOP per second of one large product in the precision used."""
+        return self.flops_bf16 if bf16 else self.flops_fp32
+
+
+@cache
+def measure(device: str = "cpu") -> Machine:
+    """About a second: times one large matrix product in each precision."""
+    fp32 = _flops(device, torch.float32, _SIZE)
+    # A small probe first: without hardware support a large bf16 product takes minutes.
+    quick = _flops(device, torch.bfloat16, _SIZE // 8, repeats=1)
+    slow = quick < 0.1 * _flops(device, torch.float32, _SIZE // 8, repeats=1)
+    bf16 = quick if slow else _flops(device, torch.bfloat16, _SIZE)
+    return Machine(
+        device=device,
+        cores=torch.get_num_threads(),
+        memory=available_memory(),
+        flops_fp32=fp32,
+        flops_bf16=bf16,
+    )
+
+
+def _flops(device: str, dtype: torch.dtype, size: int, repeats: int = 5) -> float:
+    left = torch.ones(size, size, dtype=dtype, device=device)
+    best = float("inf")
+    left @ left
+    for _ in range(repeats):
+        start = time.perf_counter()
+        left @ left
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 2 * float(size) ** 3 / best
+
+
+def available_memory() -> int:
+    """Bytes of memory this machine has in all."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def pick_device(device: str = "auto") -> str:
+    """'auto' is the first GPU, or the CPU."""
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "cpu"

@@ -1,0 +1,116 @@
+"""The keys of a run, under the names `TrainingArguments` and PEFT give them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import BadSetting, nearest
+
+
+class Settings(BaseModel):
+    """Frozen; an unknown key is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoopSettings(Settings):
+    """What the training loop obeys, whatever it trains."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.95, ge=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    max_steps: int = Field(-1, ge=-1)
+    """Optimizer steps; -1 follows `num_train_epochs`."""
+    num_train_epochs: float = Field(3.0, gt=0)
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    warmup_steps: float = Field(0.05, ge=0)
+    """Steps, or below 1 the share of all steps."""
+    lr_scheduler_type: Literal["warmup_stable_decay", "cosine", "linear", "constant"] = "linear"
+    decay_share: float = Field(0.3, gt=0, le=1)
+    """Share of all steps that 'warmup_stable_decay' spends decaying."""
+    optim: Literal["adamw", "muon"] = "adamw"
+    seed: int = Field(0, ge=0)
+    bf16: Literal["auto", "on", "off"] = "auto"
+    """'auto' measures this machine and takes bf16 where it is faster."""
+    torch_compile: bool = False
+    logging_steps: int = Field(10, ge=1)
+    eval_steps: int = Field(100, ge=1)
+    save_steps: int = Field(200, ge=1)
+    save_total_limit: int = Field(2, ge=1)
+    early_stopping_patience: int = Field(0, ge=0)
+    """Evaluations without a better value before the run ends; 0 never ends it early."""
+
+    def warmup(self, steps: int) -> int:
+        """Warm-up steps out of `steps`."""
+        wanted = self.warmup_steps * steps if self.warmup_steps < 1 else self.warmup_steps
+        return max(1, min(round(wanted), steps))
+
+
+class PretrainSettings(LoopSettings):
+    """`quintet pretrain`."""
+
+    preset: str = "mini"
+    block_size: int = Field(256, ge=8)
+    """Tokens of one packed sequence."""
+    per_device_train_batch_size: int = Field(16, ge=1)
+    """Sequences of one step and device."""
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    num_train_epochs: float = Field(1.0, gt=0)
+    optim: Literal["adamw", "muon"] = "muon"
+    lr_scheduler_type: Literal["warmup_stable_decay", "cosine", "linear", "constant"] = (
+        "warmup_stable_decay"
+    )
+
+
+class FinetuneSettings(LoopSettings):
+    """`quintet finetune TASK`; every key of `peft.LoraConfig` goes under `lora`."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    adam_beta2: float = Field(0.99, ge=0, lt=1)
+    max_batch_tokens: int = Field(2048, ge=16)
+    """Prompt, answer and padding of one batch together stay under this."""
+    per_device_train_batch_size: int = Field(32, ge=1)
+    """The most rows of one batch, however short they are."""
+    max_eval_rows: int = Field(256, ge=1)
+    """Validation rows scored at each evaluation; the rest is left for `quintet evaluate`."""
+    early_stopping_patience: int = Field(5, ge=0)
+    max_bad_fraction: float = Field(0.01, ge=0, le=1)
+    lora: dict[str, Any] = Field(default_factory=dict)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read(kind: type[S], file: Path | None, given: dict[str, Any]) -> S:
+    """Settings from a YAML file, overridden by the flags that were given."""
+    keys = {**(_yaml(file) if file else {}), **{k: v for k, v in given.items() if v is not None}}
+    unknown = [key for key in keys if key not in kind.model_fields]
+    if unknown:
+        allowed = ", ".join(sorted(kind.model_fields))
+        hint = nearest(unknown[0], kind.model_fields)
+        raise BadSetting(f"Unknown key {unknown[0]!r}.{hint} Allowed: {allowed}.")
+    try:
+        return kind.model_validate(keys)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise BadSetting(f"{name} = {first['input']!r}: {first['msg']}.") from error
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSetting(f"Cannot read {file}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{file} is no valid YAML: {str(error).splitlines()[0]}") from error
+    if found is not None and not isinstance(found, dict):
+        raise BadSetting(f"{file} must hold keys and values, not a {type(found).__name__}.")
+    return found or {}
