@@ -18,24 +18,14 @@ from core.errors import BadData, BadSetting, nearest
 from core.script import language_of
 from core.task import Task, joint
 from finetune import data
-from finetune.settings import Settings
+from finetune.formats import Problem
+from finetune.settings import Part
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _CHUNK = 512
 _HELD_OUT = 100
-
-
-class Part(Settings):
-    """One source of documents: texts, or the rows of a task as it will prompt them."""
-
-    path: str
-    task: str = ""
-    split: str = "train"
-    limit: int | None = None
-    """The first so many rows."""
-    repeat: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +39,6 @@ class Corpus:
     digest: str
 
 
-def part(text: str) -> Part:
-    """'DIR' or 'TASK=DIR', as given to --data."""
-    task, equals, path = text.partition("=")
-    return Part(path=path, task=task) if equals else Part(path=text)
-
-
 def build(
     parts: Sequence[Part],
     tokenizer: PreTrainedTokenizerBase,
@@ -65,7 +49,7 @@ def build(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corpus:
     """Tokenise into `folder`, or open what was tokenised there from the same parts."""
-    train, held_out = _documents(parts, tasks)
+    train, held_out = documents(parts, tasks)
     random.Random(seed).shuffle(train)
     digest = _digest(train, held_out, tokenizer)
     if not _fits(folder, digest):
@@ -92,7 +76,7 @@ def open_corpus(folder: Path) -> Corpus:
 def texts(source: str, split: str = "train", limit: int | None = None) -> Iterator[str]:
     """The `text` of every row of a source; rows without one are an error."""
     for row in data.read_rows(source, split=split, limit=limit):
-        if isinstance(row, data.Problem):
+        if isinstance(row, Problem):
             raise BadData(f"{row.place}: {row.reason}")
         if not isinstance(row.row.get("text"), str):
             found = ", ".join(row.row)
@@ -102,27 +86,35 @@ def texts(source: str, split: str = "train", limit: int | None = None) -> Iterat
             yield row.row["text"]
 
 
-def _documents(
+def documents(
     parts: Sequence[Part], tasks: Mapping[str, Task[Any]]
 ) -> tuple[list[str], list[str]]:
-    """Training and held-out documents; a source without a validation split gives every 100th."""
+    """Training and held-out documents.
+
+    Held out are the parts of another split than 'train'; where there are none, the validation
+    split of each source of texts, or every 100th of its documents.
+    """
+    given = any(one.split != "train" for one in parts)
     train: list[str] = []
     held_out: list[str] = []
     for one in parts:
         found = list(_read(one, tasks))
         if one.split != "train":
             held_out += found
-        elif one.task or any(other.split != "train" for other in parts):
+        elif given or one.task:
             train += found * one.repeat
-        elif data.has_split(one.path, "validation"):
-            train += found * one.repeat
-            held_out += _read(one.model_copy(update={"split": "validation"}), tasks)
         else:
-            held_out += found[::_HELD_OUT]
-            train += [text for n, text in enumerate(found) if n % _HELD_OUT] * one.repeat
+            kept, apart = _apart(one, found)
+            train, held_out = train + kept * one.repeat, held_out + apart
     if not train or not held_out:
         raise BadData("The sources hold no documents to learn from, or none to validate on.")
     return train, held_out
+
+
+def _apart(one: Part, found: list[str]) -> tuple[list[str], list[str]]:
+    if data.has_split(one.path, "validation"):
+        return found, list(texts(one.path, "validation"))
+    return [text for n, text in enumerate(found) if n % _HELD_OUT], found[::_HELD_OUT]
 
 
 def _read(one: Part, tasks: Mapping[str, Task[Any]]) -> Iterator[str]:
@@ -133,7 +125,7 @@ def _read(one: Part, tasks: Mapping[str, Task[Any]]) -> Iterator[str]:
         raise BadSetting(f"Unknown task {one.task!r} in --data.{nearest(one.task, tasks)}")
     task = tasks[one.task]
     for row in data.read_rows(one.path, split=one.split, limit=one.limit):
-        if isinstance(row, data.Problem):
+        if isinstance(row, Problem):
             continue
         for example in task.read(row.row):
             prompt = task.prompt(example.input)

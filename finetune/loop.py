@@ -66,11 +66,11 @@ class Progress:
     metrics: Mapping[str, float]
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM: everything is saved in `folder`."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        super().__init__(f"Stopped at step {step}; saved in {folder}.")
+        super().__init__(f"Stopped at step {step}; saved in {folder}. Go on with --resume.")
         self.folder, self.step = folder, step
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -52,8 +53,27 @@ class LoopSettings(Settings):
         return max(1, min(round(wanted), steps))
 
 
+class Part(Settings):
+    """One source of documents: texts, or the rows of a task as it will prompt them."""
+
+    path: str
+    task: str = ""
+    split: str = "train"
+    limit: int | None = None
+    """The first so many rows."""
+    repeat: int = 1
+
+    @classmethod
+    def parsed(cls, text: str) -> Part:
+        """'DIR' or 'TASK=DIR', as given to --data."""
+        task, equals, path = text.partition("=")
+        return cls(path=path, task=task) if equals else cls(path=text)
+
+
 class PretrainSettings(LoopSettings):
     """`quintet pretrain`."""
+
+    data: tuple[Part, ...] = ()
 
     preset: str = "mini"
     block_size: int = Field(256, ge=8)
@@ -102,6 +122,30 @@ def read(kind: type[S], file: Path | None, given: dict[str, Any]) -> S:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise BadSetting(f"{name} = {first['input']!r}: {first['msg']}.") from error
+
+
+def flags(arguments: Sequence[str]) -> dict[str, Any]:
+    """Keys from flags: `--learning-rate 0.001 --lora.r 16` as {learning_rate: …, lora: {r: …}}."""
+    found: dict[str, Any] = {}
+    rest = list(arguments)
+    while rest:
+        flag = rest.pop(0)
+        name, equals, value = flag.removeprefix("--").partition("=")
+        if not flag.startswith("--"):
+            raise BadSetting(f"Unexpected argument {flag!r}. Keys are given as --key value.")
+        if not equals:
+            given = rest and not rest[0].startswith("--")
+            value = rest.pop(0) if given else "true"
+        _put(found, name.replace("-", "_"), yaml.safe_load(value))
+    return found
+
+
+def _put(found: dict[str, Any], name: str, value: Any) -> None:
+    group, dot, key = name.partition(".")
+    if dot:
+        found.setdefault(group, {})[key] = value
+    else:
+        found[name] = value
 
 
 def _yaml(file: Path) -> dict[str, Any]:

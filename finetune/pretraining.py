@@ -1,0 +1,60 @@
+"""The whole of `quintet pretrain`: documents → token file → loop → a backbone and its loss plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from core import backbone as backbones
+from core import store
+from core import tokenizer as tokenizers
+from core.errors import BadSetting
+from core.task import Task
+from finetune import corpus, progress
+from finetune.pretrain import pretrain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from finetune.settings import PretrainSettings
+
+
+def run(
+    settings: PretrainSettings,
+    tasks: Mapping[str, Task[Any]],
+    tokenizer_folder: str,
+    output: Path,
+    *,
+    device: str,
+    resume: bool,
+    console: Console,
+) -> None:
+    """Leave `backbone/`, `log.jsonl` and `loss.png` in `output`; a finished run is never redone.
+
+    Raises `BadSetting` for an output that holds a run which `resume` does not ask to go on with.
+    """
+    if not settings.data:
+        raise BadSetting("No texts to learn from. Give --data DIR, or `data:` in a file as -c.")
+    if (output / "log.jsonl").is_file() and not resume:
+        raise BadSetting(f"{output} holds a run. Go on with --resume, or give another --output.")
+    tokenizer: Any = tokenizers.load(tokenizer_folder)
+    store.write_text(output / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json")))
+    with progress.counting(console, "tokenising") as told:
+        packed = corpus.build(
+            settings.data, tokenizer, output / "tokens", tasks=tasks, seed=settings.seed, progress=told
+        )
+    backbone = backbones.create(settings.preset, tokenizer, seed=settings.seed)
+    console.print(
+        f"{packed.documents:,} documents, {len(packed.train):,} tokens; "
+        f"{settings.preset}: {backbone.size:,} parameters"
+    )
+    with progress.training(console, "pre-training") as seen:
+        state = pretrain(
+            backbone, packed, settings, output, device=device, resume=resume, report=seen
+        )
+    progress.plot_log(output / "log.jsonl", output / "loss.png")
+    measured = ", ".join(f"{name} {value:.4f}" for name, value in state.metrics.items())
+    console.print(f"{state.step} steps, {state.tokens:,} tokens, {state.seconds / 60:.0f} min: {measured}")
