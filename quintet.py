@@ -4,108 +4,46 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from core.errors import BadSetting, QuintetError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-app = typer.Typer(
-    name="quintet",
-    help="One GPT, five skills: generation, sentiment, spam, translation, questions and answers.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-tokenizer_app = typer.Typer(help="From raw text to a tokenizer.", no_args_is_help=True)
-app.add_typer(tokenizer_app, name="tokenizer")
+from commands import answering, keeping, training
+from core.errors import QuintetError
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""Commands that take every key of their settings as a flag."""
-
-Data = Annotated[
-    Optional[list[str]],
-    typer.Option("--data", metavar="FILE|DIR|HUB_ID", help="May be given several times."),
-]
-Config = Annotated[
-    Optional[Path], typer.Option("-c", "--config", metavar="FILE.yaml", help="Keys from a file.")
-]
-Output = Annotated[Optional[Path], typer.Option("--output", metavar="DIR")]
+"""For commands that take every key of their settings, or every field of a task, as a flag."""
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Where people read; errors and progress go to stderr."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, soft_wrap=True, highlight=False)
-
-
-@tokenizer_app.command("train")
-def train_tokenizer(
-    data: Data = None,
-    config: Config = None,
-    vocab_size: Annotated[int, typer.Option(help="Tokens in all.")] = 16_384,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs/tokenizer"),
-) -> None:
-    """Train a byte-level BPE over English and Chinese; print bytes per token of each language."""
-    from core import tokenizer as tokenizers
-    from core.store import new_folder
-    from finetune.corpus import documents
-
-    train, held_out = documents(_parts(data, config), _tasks())
-    tokenizer = tokenizers.train(train, vocab_size)
-    with new_folder(output) as folder:
-        tokenizer.save_pretrained(folder)
-    typer.echo(f"{output}: {len(tokenizer):,} tokens")
-    for language, size in tokenizers.bytes_per_token(tokenizer, held_out).items():
-        typer.echo(f"{language}: {size:.3f} bytes per token on held-out text")
-
-
-@app.command(context_settings=KEYS)
-def pretrain(
-    context: typer.Context,
-    data: Data = None,
-    config: Config = None,
-    tokenizer: Annotated[
-        str, typer.Option("--tokenizer", metavar="DIR|HUB_ID", help="Trained here or anywhere.")
-    ] = "runs/tokenizer",
-    output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs/pretrain"),
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-) -> None:
-    """Pre-train a backbone from random weights. Any key may be given: --learning-rate 0.003"""
-    from finetune import pretraining, settings
-
-    given = settings.flags(context.args)
-    if data:
-        given["data"] = [settings.Part.parsed(text) for text in data]
-    keys = settings.read(settings.PretrainSettings, config, given)
-    pretraining.run(
-        keys, _tasks(), tokenizer, output, device=device, resume=resume, console=console(stderr=True)
+def _group(about: str) -> typer.Typer:
+    return typer.Typer(
+        help=about,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
     )
-    typer.echo(f"{output / 'backbone'}")
 
 
-def _parts(data: list[str] | None, config: Path | None) -> Any:
-    from finetune import settings
-
-    if data:
-        return [settings.Part.parsed(text) for text in data]
-    parts = settings.read(settings.PretrainSettings, config, {}).data
-    if not parts:
-        raise BadSetting("No texts to learn from. Give --data DIR, or a file with `data:` as -c.")
-    return parts
-
-
-def _tasks() -> dict[str, Any]:
-    import apps
-
-    return {name: apps.load(name) for name in apps.names()}
+app = _group("One GPT, five skills: generation, sentiment, spam, translation, questions.")
+app.command()(training.quickstart)
+app.command(context_settings=KEYS)(training.finetune)
+app.command()(answering.evaluate)
+app.command(context_settings=KEYS)(answering.predict)
+app.command()(answering.demo)
+tokenizer = _group("From raw text to a tokenizer.")
+tokenizer.command("train")(training.train_tokenizer)
+app.add_typer(tokenizer, name="tokenizer")
+app.command(context_settings=KEYS)(training.pretrain)
+data = _group("Look at data before learning from it.")
+data.command("check")(keeping.check_data)
+app.add_typer(data, name="data")
+adapters = _group("What is served, and whether it fits.")
+adapters.command("list")(keeping.list_adapters)
+adapters.command("show")(keeping.show_adapter)
+adapters.command("verify")(keeping.verify_adapters)
+adapters.command("install")(keeping.install_adapter)
+app.add_typer(adapters, name="adapters")
+app.command()(keeping.doctor)
 
 
 def main() -> None:

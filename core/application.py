@@ -74,13 +74,18 @@ class Application(Generic[In]):
         """Answer one input: its first field as text, or its fields by name."""
         return next(self.predict([self.input(*text, **fields)]))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it answers with a label at once, rather than word by word."""
+        return isinstance(self.task.answer, Choice)
+
     def input(self, *text: str, **fields: Any) -> In:
         """A checked input; `BadInput` says in one line what is wrong."""
         first = next(iter(self.task.input.model_fields))
         if len(text) > 1 or (text and first in fields):
             raise BadInput(f"Give {first!r} once; other fields go by name.")
         try:
-            return self.task.input.model_validate({**dict(zip([first], text)), **fields})
+            return self.task.input.model_validate({**dict(zip([first], text, strict=False)), **fields})
         except ValidationError as error:
             raise BadInput(_one_line(error)) from error
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from core import store, tokenizer as tokenizers
+from core import store
+from core import tokenizer as tokenizers
 from core.errors import BadSetting, Damaged, MissingBackbone, nearest
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 Preset = Literal["nano", "mini", "small"]
 
-_LLAMA = {"rms_norm_eps": 1e-5, "rope_theta": 10_000.0, "attention_bias": False}
+_LLAMA: dict[str, Any] = {"rms_norm_eps": 1e-5, "rope_theta": 10_000.0, "attention_bias": False}
 _SHAPES: dict[str, dict[str, Any]] = {
     # nano: a real model that trains in seconds, for tests.
     "nano": dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4,

@@ -58,10 +58,10 @@ class Engine:
         """The new ids of each prompt, without end-of-text."""
         written: list[list[int]] = [[] for _ in prompts]
         with self._ready(adapter):  # held to the end: no other adapter comes in between
-            for written in self._steps(
+            for step in self._steps(
                 adapter, prompts, max_new_tokens, sampling or Greedy(), allowed
             ):
-                pass
+                written = step
         return written
 
     def stream(

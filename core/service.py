@@ -64,7 +64,9 @@ class Service:
     def _load(self, key: str, task: Task[Any], folder: Path) -> Passport:
         passport = store.read_passport(folder)
         if passport.task != task.name:
-            raise MissingAdapter(f"{folder} is an adapter for {passport.task!r}, not {task.name!r}.")
+            raise MissingAdapter(
+                f"{folder} is an adapter for {passport.task!r}, not {task.name!r}."
+            )
         passport.check(
             fingerprint=self.engine.backbone.fingerprint,
             prompt_hash=task.prompt_hash,

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.errors import Damaged, MissingAdapter, Mismatch
+from core.errors import Damaged, Mismatch, MissingAdapter
 
 SHIPPED = Path(__file__).parent / "pretrained"
 PASSPORT = "passport.json"
@@ -36,7 +36,9 @@ class Passport(BaseModel):
     data: str
     metrics: dict[str, float]
     rows: int
-    """How many rows the metrics were measured on."""
+    """How many examples the metrics were measured on."""
+    scored_on: Literal["test", "validation"] = "test"
+    """'validation' rows have picked the checkpoint, so they flatter it; 'test' rows have not."""
     baseline: dict[str, float] = {}
     seed: int
     versions: dict[str, str]
@@ -160,6 +162,11 @@ def find_adapter(name: str) -> Path:
     if shipped.is_dir():
         return shipped
     raise MissingAdapter(f"No adapter for {task!r}. Train one: quintet finetune {task} --install")
+
+
+def served(task: str) -> bool:
+    """Whether an adapter for the task is installed or shipped."""
+    return bool(installed_versions(task)) or (SHIPPED / "adapters" / task).is_dir()
 
 
 def install(run: Path) -> Path:

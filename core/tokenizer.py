@@ -32,13 +32,13 @@ def train(texts: Iterable[str], vocab_size: int = 16_384) -> PreTrainedTokenizer
             f"tokens need at least {SMALLEST_VOCABULARY}."
         )
     core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+    core.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Digits(individual_digits=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    core.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    core.decoder = decoders.ByteLevel()
     core.train_from_iterator(
         _han_split(texts),
         trainers.BpeTrainer(
@@ -49,7 +49,7 @@ def train(texts: Iterable[str], vocab_size: int = 16_384) -> PreTrainedTokenizer
             show_progress=False,
         ),
     )
-    core.post_processor = _end_of_text_in_front(core.token_to_id(END_OF_TEXT))
+    core.post_processor = _end_of_text_in_front(int(core.token_to_id(END_OF_TEXT) or 0))
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         bos_token=END_OF_TEXT,

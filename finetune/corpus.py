@@ -86,9 +86,7 @@ def texts(source: str, split: str = "train", limit: int | None = None) -> Iterat
             yield row.row["text"]
 
 
-def documents(
-    parts: Sequence[Part], tasks: Mapping[str, Task[Any]]
-) -> tuple[list[str], list[str]]:
+def documents(parts: Sequence[Part], tasks: Mapping[str, Task[Any]]) -> tuple[list[str], list[str]]:
     """Training and held-out documents.
 
     Held out are the parts of another split than 'train'; where there are none, the validation
@@ -132,9 +130,7 @@ def _read(one: Part, tasks: Mapping[str, Task[Any]]) -> Iterator[str]:
             yield f"{prompt}{joint(prompt)}{example.answers[0]}"
 
 
-def _digest(
-    train: list[str], held_out: list[str], tokenizer: PreTrainedTokenizerBase
-) -> str:
+def _digest(train: list[str], held_out: list[str], tokenizer: PreTrainedTokenizerBase) -> str:
     digest = hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
     for text in (*train, *held_out):
         digest.update(text.encode("utf-8", "surrogatepass"))
@@ -160,7 +156,9 @@ def _write(
     for text in held_out:
         languages.setdefault(language_of(text), []).append(text)
     for name, found in languages.items():
-        np.save(folder / f"validation.{name}.npy", _pack(found, tokenizer, lambda done, total: None))
+        np.save(
+            folder / f"validation.{name}.npy", _pack(found, tokenizer, lambda done, total: None)
+        )
     about = {
         "digest": digest,
         "documents": len(train),

@@ -153,4 +153,6 @@ def _hub(source: str, function: str, *arguments: Any, **keywords: Any) -> Any:
         return getattr(datasets, function)(*arguments, **keywords)
     except Exception as error:  # the hub's clients raise of every kind
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BadData(f"No file or folder {source!r}, and not to be had from the hub: {first}") from error
+        raise BadData(
+            f"No file or folder {source!r}, and not to be had from the hub: {first}"
+        ) from error

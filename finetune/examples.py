@@ -78,7 +78,9 @@ def read_examples(
     return reading
 
 
-def hold_out(reading: Reading[In], task: Task[In], rows: int, *, seed: int) -> tuple[Reading[In], Reading[In]]:
+def hold_out(
+    reading: Reading[In], task: Task[In], rows: int, *, seed: int
+) -> tuple[Reading[In], Reading[In]]:
     """Training rows, and about `rows` for validation; rows about one text stay on one side."""
     groups: dict[str, list[tuple[Example[In], ...]]] = {}
     for row in reading.by_row:

@@ -135,7 +135,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _sized(row: dict[str, Any], place: str) -> Located | Problem:
-    size = sum(len(cell.encode("utf-8", "surrogatepass")) for cell in row.values() if isinstance(cell, str))
+    size = sum(
+        len(cell.encode("utf-8", "surrogatepass")) for cell in row.values() if isinstance(cell, str)
+    )
     return Problem(place, _too_long(size)) if size > LONGEST_ROW else Located(row, place)
 
 

@@ -108,6 +108,8 @@ class _Loop(Generic[Batch]):
         if resume:
             self._resume()
         with _stop_signals() as stopped:
+            if self.settings.eval_on_start and self.state.step == 0:
+                self._validate()
             while not self.state.finished and self.state.step < self.job.steps:
                 self._step()
                 self._after_step()

@@ -38,7 +38,9 @@ class SinglePrecisionMuon(torch.optim.Muon):
             updates.append(gradient.lerp(buffer, momentum) if group["nesterov"] else buffer)
         if not updates:
             return
-        directions = orthogonalise(torch.stack(updates), group["ns_coefficients"], group["ns_steps"])
+        directions = orthogonalise(
+            torch.stack(updates), group["ns_coefficients"], group["ns_steps"]
+        )
         # Liu et al. 2025, "Muon is scalable for LLM training", section 2.2: AdamW's update size.
         rate = group["lr"] * 0.2 * math.sqrt(max(shape))
         for parameter, direction in zip(stack, directions, strict=True):
@@ -54,9 +56,7 @@ def _by_shape(parameters: Iterable[nn.Parameter]) -> dict[torch.Size, list[nn.Pa
     return stacks
 
 
-def orthogonalise(
-    matrices: Tensor, coefficients: tuple[float, float, float], steps: int
-) -> Tensor:
+def orthogonalise(matrices: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
     """Newton-Schulz over (n, rows, columns): singular values near one, vectors kept.
 
     Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/.

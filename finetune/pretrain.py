@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core import backbone as backbones
 from core.backbone import Backbone
 from core.errors import BadData
-from finetune import loop, optimizers
+from finetune import loop, machine, optimizers
 from finetune.checkpoint import State
 from finetune.settings import PretrainSettings
 
@@ -65,9 +65,7 @@ def next_token_loss(model: nn.Module, ids: Tensor) -> tuple[Tensor, int, int]:
     """Summed nats of every token after the first, of (rows, length + 1) ids."""
     logits = model(input_ids=ids[:, :-1], use_cache=False).logits
     target = ids[:, 1:]
-    loss = functional.cross_entropy(
-        logits.flatten(0, 1).float(), target.flatten(), reduction="sum"
-    )
+    loss = functional.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="sum")
     return loss, target.numel(), target.numel()
 
 
@@ -130,9 +128,13 @@ def pretrain(
             f"{len(corpus.train)} tokens do not fill one batch of {windows.rows} x {length}. "
             f"Lower --per-device-train-batch-size or --block-size, or give more text."
         )
-    backbone.model.to(loop.machine.pick_device(device))
+    module: nn.Module = backbone.model
+    module.to(machine.pick_device(device))
     state = loop.run(
-        _job(backbone, corpus, settings, folder, windows), device=device, resume=resume, report=report
+        _job(backbone, corpus, settings, folder, windows),
+        device=device,
+        resume=resume,
+        report=report,
     )
     final = backbones.refreshed(backbone)
     backbones.save(final, folder / "backbone")

@@ -44,7 +44,12 @@ def run(
     store.write_text(output / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json")))
     with progress.counting(console, "tokenising") as told:
         packed = corpus.build(
-            settings.data, tokenizer, output / "tokens", tasks=tasks, seed=settings.seed, progress=told
+            settings.data,
+            tokenizer,
+            output / "tokens",
+            tasks=tasks,
+            seed=settings.seed,
+            progress=told,
         )
     backbone = backbones.create(settings.preset, tokenizer, seed=settings.seed)
     console.print(
@@ -57,4 +62,6 @@ def run(
         )
     progress.plot_log(output / "log.jsonl", output / "loss.png")
     measured = ", ".join(f"{name} {value:.4f}" for name, value in state.metrics.items())
-    console.print(f"{state.step} steps, {state.tokens:,} tokens, {state.seconds / 60:.0f} min: {measured}")
+    console.print(
+        f"{state.step} steps, {state.tokens:,} tokens, {state.seconds / 60:.0f} min: {measured}"
+    )

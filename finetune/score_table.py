@@ -25,3 +25,12 @@ def _cells(values: list[float | None]) -> list[str]:
     # Percentages need fewer places than fractions; a row is written in one way.
     places = 2 if any(value is not None and abs(value) > 1 for value in values) else 3
     return ["-" if value is None else f"{value:.{places}f}" for value in values]
+
+
+def markdown(scores: Mapping[str, Score]) -> str:
+    """The same as a Markdown table."""
+    rows = [["value", *scores], ["---", *["---:"] * len(scores)]]
+    for metric in dict.fromkeys(name for score in scores.values() for name in score.metrics):
+        values = [score.metrics.get(metric) for score in scores.values()]
+        rows.append([metric, *_cells(values)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

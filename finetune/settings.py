@@ -42,6 +42,8 @@ class LoopSettings(Settings):
     torch_compile: bool = False
     logging_steps: int = Field(10, ge=1)
     eval_steps: int = Field(100, ge=1)
+    eval_on_start: bool = False
+    """Validate before the first step as well; what is never beaten is kept."""
     save_steps: int = Field(200, ge=1)
     save_total_limit: int = Field(2, ge=1)
     early_stopping_patience: int = Field(0, ge=0)
@@ -101,7 +103,11 @@ class FinetuneSettings(LoopSettings):
     max_eval_rows: int = Field(256, ge=1)
     """Validation rows scored at each evaluation; the rest is left for `quintet evaluate`."""
     early_stopping_patience: int = Field(5, ge=0)
+    eval_on_start: bool = True
+    max_test_rows: int = Field(1000, ge=0)
+    """Rows of the split that picked nothing, scored at the end; 0 leaves that to `evaluate`."""
     max_bad_fraction: float = Field(0.01, ge=0, le=1)
+    """The share of rows that may be left out because they cannot be used."""
     lora: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -124,8 +130,11 @@ def read(kind: type[S], file: Path | None, given: dict[str, Any]) -> S:
         raise BadSetting(f"{name} = {first['input']!r}: {first['msg']}.") from error
 
 
-def flags(arguments: Sequence[str]) -> dict[str, Any]:
-    """Keys from flags: `--learning-rate 0.001 --lora.r 16` as {learning_rate: …, lora: {r: …}}."""
+def flags(arguments: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
+    """Keys from flags: `--learning-rate 0.001 --lora.r 16` as {learning_rate: …, lora: {r: …}}.
+
+    With `plain`, values stay the texts they are.
+    """
     found: dict[str, Any] = {}
     rest = list(arguments)
     while rest:
@@ -136,7 +145,7 @@ def flags(arguments: Sequence[str]) -> dict[str, Any]:
         if not equals:
             given = rest and not rest[0].startswith("--")
             value = rest.pop(0) if given else "true"
-        _put(found, name.replace("-", "_"), yaml.safe_load(value))
+        _put(found, name.replace("-", "_"), value if plain else yaml.safe_load(value))
     return found
 
 

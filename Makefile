@@ -1,0 +1,38 @@
+# Every target works on a fresh clone with Python >= 3.11 and make: `.venv` is made from constraints.txt,
+# and again only when the requirements have changed.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help quickstart demo test check clean
+
+help:
+	@echo "make quickstart   fine-tune, score and report all five tasks, then open the demo (ARGS=--no-demo stops before)"
+	@echo "make demo         open the pages"
+	@echo "make test         lint, types, import rules and all tests"
+	@echo "make check        lint, types and import rules only"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Quintet needs Python 3.11 or newer; name one with PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+quickstart: $(READY)
+	$(BIN)/quintet quickstart $(ARGS)
+
+demo: $(READY)
+	$(BIN)/quintet demo $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: check
+	$(BIN)/pytest $(ARGS)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

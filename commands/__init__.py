@@ -1,0 +1,1 @@
+"""What each command does: options in, calls into finetune, core and demos, words out."""

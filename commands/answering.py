@@ -1,0 +1,158 @@
+"""Commands that use an adapter: evaluate, predict, demo."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.options import (
+    AdapterName,
+    BackboneName,
+    ColumnMap,
+    Data,
+    Device,
+    Json,
+    Limit,
+    Output,
+    TaskName,
+    bundled,
+    console,
+    dumped,
+    mapping,
+    open_service,
+    sampling,
+    the_task,
+)  # fmt: skip
+from core.errors import BadSetting
+
+if TYPE_CHECKING:
+    from core.application import Prediction
+
+
+def evaluate(
+    task: TaskName,
+    data: Data = None,
+    adapter: AdapterName = None,
+    column_map: ColumnMap = "",
+    limit: Limit = None,
+    split: Annotated[str | None, typer.Option(help="Default: test, else validation.")] = None,
+    direction: Annotated[str, typer.Option(help="en-zh, zh-en or both.")] = "both",
+    base: Annotated[bool, typer.Option("--base", help="The bare backbone, no adapter.")] = False,
+    backbone: BackboneName = None,
+    output: Output = None,
+    as_json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Score an adapter beside a trivial baseline on the same rows."""
+    from finetune import evaluation, progress, score_table
+
+    found, sources = the_task(task), list(data or [bundled(task, "test")])
+    columns = mapping(column_map)
+    reading = evaluation.read_test(
+        found, sources, columns_map=columns, limit=limit, direction=direction, split=split
+    )
+    train = evaluation.training_examples(found, sources, bundled(task, "train"), columns)
+    service = open_service(backbone, device)
+    application = service.bare(task) if base else service.application(task, adapter)
+    screen = console(stderr=True)
+    for problem in reading.problems:
+        screen.print(f"left out: {problem}", markup=False)
+    with progress.counting(screen, f"scoring {task}") as told:
+        result = evaluation.evaluate(
+            application, reading, train, name=", ".join(sources), progress=told
+        )
+    if output:
+        evaluation.write(result, output)
+    if as_json:
+        typer.echo(dumped(result.score.as_json()))
+        return
+    title = "backbone" if base else "adapter"
+    console().print(score_table.table({title: result.score, result.baseline_name: result.baseline}))
+    for name, signature in result.score.signatures.items():
+        typer.echo(f"{name}: {signature}")
+    typer.echo(f"{result.score.rows} examples of {result.score.data}")
+
+
+def predict(
+    context: typer.Context,
+    task: TaskName,
+    text: Annotated[str | None, typer.Argument(help="One text; - reads it from stdin.")] = None,
+    input: Annotated[Path | None, typer.Option("--input", metavar="FILE")] = None,
+    output: Output = None,
+    adapter: AdapterName = None,
+    column_map: ColumnMap = "",
+    limit: Limit = None,
+    backbone: BackboneName = None,
+    temperature: Annotated[float | None, typer.Option(help="Sample; else greedy.")] = None,
+    top_p: Annotated[float, typer.Option(help="Mass of the tokens drawn from.")] = 0.95,
+    seed: Annotated[int, typer.Option()] = 0,
+    max_new_tokens: Annotated[int | None, typer.Option()] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    as_json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Answer one text, or every row of a file. Other fields by name: --passage TEXT"""
+    from finetune import predicting, progress, settings
+
+    drawn = sampling(temperature, top_p, seed)
+    if (text is None) == (input is None) or (input and not output):
+        raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
+    application = open_service(backbone, device).application(task, adapter)
+    if input and output:
+        with progress.counting(console(stderr=True), f"predicting {task}") as told:
+            rows = predicting.predict_file(
+                application, input, output, columns_map=mapping(column_map), limit=limit,
+                sampling=drawn, max_new_tokens=max_new_tokens, overwrite=overwrite, progress=told,
+            )  # fmt: skip
+        typer.echo(f"{output}: {rows} rows")
+        return
+    said = sys.stdin.read() if text == "-" else str(text)
+    asked = application.input(said, **settings.flags(context.args, plain=True))
+    streams = application.stream(asked, drawn, max_new_tokens=max_new_tokens)
+    if sys.stdout.isatty() and not as_json and not application.closed:
+        _show(streams)
+        return
+    found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
+    if found.dropped:
+        typer.echo(f"{found.dropped} characters did not fit and were not read.", err=True)
+    typer.echo(dumped(found.model_dump()) if as_json else _shown(found))
+
+
+def demo(
+    tasks: Annotated[list[str] | None, typer.Argument(help="Default: all of them.")] = None,
+    backbone: BackboneName = None,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option()] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Open the pages: one tab a task."""
+    from demos import pages
+
+    service = open_service(backbone, device)
+    names = tasks or list(service.tasks)
+    for name in names:
+        service.task(name)
+    pages.launch(pages.build(service, names), host=host, port=port, open_browser=browser)
+
+
+def _show(texts: Iterable[str]) -> None:
+    """Print what grows as it grows."""
+    said = ""
+    for text in texts:
+        added = text[len(said) :] if text.startswith(said) else f"\r{text}"
+        print(added, end="", flush=True)
+        said = text
+    print()
+
+
+def _shown(found: Prediction) -> str:
+    """The answer, with probabilities where it was chosen."""
+    if not found.probabilities:
+        return found.text
+    each = ", ".join(f"{label} {share:.3f}" for label, share in found.probabilities.items())
+    return f"{found.text} ({each})"

@@ -1,0 +1,88 @@
+"""Commands that look and tidy: data check, adapters, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import (
+    BackboneName,
+    ColumnMap,
+    Json,
+    all_tasks,
+    console,
+    dumped,
+    mapping,
+    open_service,
+    open_tokenizer,
+    the_task,
+)  # fmt: skip
+
+
+def check_data(
+    file: Annotated[str, typer.Argument(metavar="FILE|DIR|HUB_ID")],
+    task: Annotated[str, typer.Option("--task", metavar="TASK")],
+    column_map: ColumnMap = "",
+    split: Annotated[str, typer.Option()] = "train",
+    backbone: BackboneName = None,
+) -> None:
+    """Name every row that cannot be used, and say what the others hold."""
+    from finetune import checking
+
+    tokenizer, length = open_tokenizer(backbone)
+    found = checking.check(
+        the_task(task), file, tokenizer, length, split=split, columns_map=mapping(column_map)
+    )
+    for line in found.lines:
+        typer.echo(line)
+    raise typer.Exit(0 if found.good else 1)
+
+
+def list_adapters(as_json: Json = False) -> None:
+    """Every adapter that can be served; the first of a task is the one that is."""
+    from finetune import adapter_table
+
+    found = adapter_table.listed(all_tasks())
+    if as_json:
+        typer.echo(dumped(found))
+    else:
+        console().print(adapter_table.drawn(found))
+
+
+def show_adapter(name: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|DIR")]) -> None:
+    """The passport of an adapter."""
+    from core import store
+
+    folder = Path(name) if Path(name).is_dir() else store.find_adapter(name)
+    typer.echo(dumped({"folder": str(folder), **store.read_passport(folder).model_dump()}))
+
+
+def verify_adapters(
+    names: Annotated[list[str] | None, typer.Argument(metavar="TASK[@VERSION]|DIR")] = None,
+    backbone: BackboneName = None,
+) -> None:
+    """Recompute the hashes of backbone, tokenizer and prompt; refuse what does not fit."""
+    from core import store
+
+    service = open_service(backbone, "cpu")
+    for name in names or [name for name in service.tasks if store.served(name)]:
+        folder = Path(name) if Path(name).is_dir() else store.find_adapter(name)
+        service.application(store.read_passport(folder).task, folder)
+        typer.echo(f"{folder}: fits")
+
+
+def install_adapter(run: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
+    """Serve the adapter of a run; earlier versions stay."""
+    from core import store
+
+    typer.echo(store.install(run))
+
+
+def doctor(as_json: Json = False) -> None:
+    """What this machine has, what is installed, what is missing."""
+    from finetune import diagnosis
+
+    found = diagnosis.facts(all_tasks())
+    typer.echo(dumped(found) if as_json else "\n".join(f"{k}: {v}" for k, v in found.items()))

@@ -1,0 +1,125 @@
+"""Options that commands share, and what they open."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import BadSetting
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from core.engine import Engine
+    from core.sampling import Sampling
+    from core.service import Service
+    from core.task import Task
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="FILE|DIR|HUB_ID", help="May be given several times."),
+]
+ColumnMap = Annotated[
+    str, typer.Option("--map", metavar="OURS=THEIRS,…", help="Rename columns of the data.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="The first so many rows.")]
+Config = Annotated[
+    Path | None, typer.Option("-c", "--config", metavar="FILE.yaml", help="Keys from a file.")
+]
+BackboneName = Annotated[
+    str | None, typer.Option("--backbone", metavar="DIR|HUB_ID", help="Default: the shipped one.")
+]
+AdapterName = Annotated[
+    Path | None, typer.Option("--adapter", metavar="DIR", help="Default: the one that is served.")
+]
+Output = Annotated[Path | None, typer.Option("--output", metavar="PATH")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines: JSON on stdout, nothing else.")]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where people read; progress goes to stderr."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=True, highlight=False)
+
+
+def dumped(value: Any) -> str:
+    """JSON for a machine, legible to a person."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def all_tasks() -> dict[str, Task[Any]]:
+    """Every task by its name."""
+    import apps
+
+    return {name: apps.load(name) for name in apps.names()}
+
+
+def the_task(name: str) -> Task[Any]:
+    """The task of that name."""
+    import apps
+
+    return apps.load(name)
+
+
+def bundled(task: str, split: str) -> str:
+    """The file of bundled rows."""
+    import apps
+
+    return str(apps.samples(task, split))
+
+
+def mapping(text: str) -> dict[str, str]:
+    """'ours=theirs,…' as a dictionary."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    for ours, equals, theirs in pairs:
+        if not (ours and equals and theirs):
+            raise BadSetting(f"--map takes OURS=THEIRS pairs with commas between, not {text!r}.")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def sampling(temperature: float | None, top_p: float, seed: int) -> Sampling:
+    """Greedy without a temperature."""
+    from core.sampling import Greedy, Sample
+
+    if temperature is None:
+        return Greedy()
+    return Sample(temperature=temperature, top_p=top_p, seed=seed)
+
+
+def open_engine(backbone: str | None, device: str) -> Engine:
+    """The engine on a backbone, on the device that was asked for or found."""
+    from core import backbone as backbones
+    from core.engine import Engine
+    from finetune.machine import pick_device
+
+    _quiet()
+    place = pick_device(device)
+    found = backbones.load(backbone, device=place) if backbone else backbones.shipped(device=place)
+    return Engine(found)
+
+
+def open_service(backbone: str | None, device: str) -> Service:
+    """All tasks on one engine."""
+    from core.service import Service
+
+    return Service(open_engine(backbone, device).backbone, all_tasks())
+
+
+def open_tokenizer(backbone: str | None) -> tuple[Any, int]:
+    """The tokenizer of a backbone and its context length, without the weights."""
+    engine = open_engine(backbone, "cpu")
+    return engine.backbone.tokenizer, engine.backbone.context
+
+
+def _quiet() -> None:
+    """transformers draws bars and gives advice that is not for our users."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()

@@ -1,0 +1,170 @@
+"""Commands that make something: tokenizer, pretrain, finetune, quickstart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.options import (
+    BackboneName,
+    ColumnMap,
+    Config,
+    Data,
+    Device,
+    Limit,
+    Output,
+    TaskName,
+    all_tasks,
+    bundled,
+    console,
+    mapping,
+    open_engine,
+    the_task,
+)  # fmt: skip
+from core.errors import BadSetting
+
+
+def train_tokenizer(
+    data: Data = None,
+    config: Config = None,
+    vocab_size: Annotated[int, typer.Option(help="Tokens in all.")] = 16_384,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs/tokenizer"),
+) -> None:
+    """Train a byte-level BPE over English and Chinese; print bytes per token of each language."""
+    from core import tokenizer as tokenizers
+    from core.store import new_folder
+    from finetune.corpus import documents
+
+    train, held_out = documents(_parts(data, config), all_tasks())
+    tokenizer = tokenizers.train(train, vocab_size)
+    with new_folder(output) as folder:
+        tokenizer.save_pretrained(folder)
+    typer.echo(f"{output}: {len(tokenizer):,} tokens")
+    for language, size in tokenizers.bytes_per_token(tokenizer, held_out).items():
+        typer.echo(f"{language}: {size:.3f} bytes per token on held-out text")
+
+
+def pretrain(
+    context: typer.Context,
+    data: Data = None,
+    config: Config = None,
+    tokenizer: Annotated[
+        str, typer.Option("--tokenizer", metavar="DIR|HUB_ID", help="Trained here or anywhere.")
+    ] = "runs/tokenizer",
+    output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs/pretrain"),
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+    ] = False,
+) -> None:
+    """Pre-train a backbone from random weights. Any key may be given: --learning-rate 0.003"""
+    from finetune import pretraining, settings
+
+    given = settings.flags(context.args)
+    if data:
+        given["data"] = [settings.Part.parsed(text) for text in data]
+    keys = settings.read(settings.PretrainSettings, config, given)
+    pretraining.run(
+        keys,
+        all_tasks(),
+        tokenizer,
+        output,
+        device=device,
+        resume=resume,
+        console=console(stderr=True),
+    )
+    typer.echo(f"{output / 'backbone'}")
+
+
+def finetune(
+    context: typer.Context,
+    task: TaskName,
+    data: Data = None,
+    test: Annotated[
+        list[str] | None,
+        typer.Option("--test", metavar="FILE|DIR|HUB_ID", help="Scored at the end."),
+    ] = None,
+    column_map: ColumnMap = "",
+    limit: Limit = None,
+    config: Config = None,
+    backbone: BackboneName = None,
+    output: Output = None,
+    from_base: Annotated[
+        bool, typer.Option("--from-base", help="Begin anew, not from the served adapter.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be learned.")] = False,
+    install: Annotated[bool, typer.Option("--install", help="Serve the new adapter.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune an adapter. Any key may be given: --learning-rate 0.002 --lora.r 16"""
+    from core import store
+    from finetune import finetuning, settings
+
+    keys = settings.read(settings.FinetuneSettings, config, settings.flags(context.args))
+    engine, found = open_engine(backbone, device), the_task(task)
+    request = finetuning.Request(
+        task=found,
+        sources=tuple(data or [bundled(task, "train")]),
+        test=tuple(test or ([] if data else [bundled(task, "test")])),
+        columns_map=mapping(column_map),
+        limit=limit,
+        settings=keys,
+        output=finetuning.run_folder(task, output, resume=resume, dry_run=dry_run),
+        start=None if from_base else finetuning.warm_start(found, engine, keys),
+        resume=resume,
+        device=device,
+    )
+    material = finetuning.gather(request)
+    screen = console(stderr=True)
+    for line in finetuning.look(request, engine, material).lines():
+        screen.print(line, markup=False)
+    if dry_run:
+        return
+    passport = finetuning.finetune(request, engine, material, screen)
+    values = ", ".join(f"{name} {value:.4f}" for name, value in passport.metrics.items())
+    typer.echo(
+        f"{request.output / 'adapter'}: {values} on {passport.rows} {passport.scored_on} rows"
+    )
+    if install:
+        typer.echo(f"installed: {store.install(request.output)}")
+
+
+def quickstart(
+    no_demo: Annotated[bool, typer.Option("--no-demo", help="Stop before the pages.")] = False,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs"),
+    backbone: BackboneName = None,
+    seed: Annotated[int, typer.Option()] = 0,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune, score and report all tasks on the bundled rows, then open the demo."""
+    import apps
+    from finetune import quickstart as quick
+
+    quick.run(
+        all_tasks(),
+        apps.samples,
+        open_engine(backbone, device),
+        output,
+        console=console(),
+        seed=seed,
+    )
+    if not no_demo:
+        from commands.answering import demo
+
+        demo(
+            tasks=None, backbone=backbone, device=device, host="127.0.0.1", port=None, browser=True
+        )
+
+
+def _parts(data: list[str] | None, config: Path | None) -> Any:
+    from finetune import settings
+
+    if data:
+        return [settings.Part.parsed(text) for text in data]
+    parts = settings.read(settings.PretrainSettings, config, {}).data
+    if not parts:
+        raise BadSetting("No texts to learn from. Give --data DIR, or a file with `data:` as -c.")
+    return parts

@@ -1,0 +1,1 @@
+"""Gradio pages drawn from tasks: the only door to gradio. Never trains."""

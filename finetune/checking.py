@@ -1,0 +1,81 @@
+"""`quintet data check`: every row that cannot be used, and what the others hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.prompting import encode_example
+from core.script import language_of
+from core.task import Choice, Example, Task
+from finetune.examples import Reading, read_examples
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_TOLERATED = 0.01
+
+
+@dataclass(frozen=True)
+class Check:
+    """What there is to say, and whether the data can be learned from as it is."""
+
+    lines: list[str]
+    good: bool
+
+
+def check(
+    task: Task[Any],
+    source: str,
+    tokenizer: PreTrainedTokenizerBase,
+    context: int,
+    *,
+    split: str = "train",
+    columns_map: Mapping[str, str] | None = None,
+) -> Check:
+    """Read everything once; raises only for files that cannot be read at all."""
+    reading = read_examples(task, [source], split=split, columns_map=columns_map, tolerate=1.0)
+    bad = len(reading.problems)
+    good = bad <= _TOLERATED * reading.rows and bool(reading.by_row)
+    lines = [str(problem) for problem in reading.problems]
+    lines.append(f"{reading.rows} rows, {bad} cannot be used ({bad / reading.rows:.1%})")
+    if reading.by_row:
+        lines += _contents(task, reading) + _lengths(task, reading.examples, tokenizer, context)
+    verdict = "good to learn from" if good else f"too many bad rows: at most {_TOLERATED:.0%}"
+    return Check([*lines, verdict], good)
+
+
+def _contents(task: Task[Any], reading: Reading[Any]) -> list[str]:
+    examples = reading.examples
+    languages: Counter[str] = Counter(
+        language_of(task.prompt(example.input)) for example in examples
+    )
+    twice = len(examples) - len({repr(example.input) for example in examples})
+    lines = [f"{len(examples)} examples: {_counted(languages)}; {twice} inputs occur before"]
+    parts = Counter(example.part for example in examples if example.part)
+    if parts:
+        lines.append(f"parts: {_counted(parts)}")
+    if isinstance(task.answer, Choice):
+        lines.append(f"labels: {_counted(Counter(example.answers[0] for example in examples))}")
+    return lines
+
+
+def _lengths(
+    task: Task[Any],
+    examples: Sequence[Example[Any]],
+    tokenizer: PreTrainedTokenizerBase,
+    context: int,
+) -> list[str]:
+    rows = [encode_example(task, example, tokenizer, context) for example in examples]
+    lengths = np.array([len(row.input_ids) for row in rows])
+    said = ", ".join(f"{p} %: {int(np.percentile(lengths, p))}" for p in (50, 90, 99, 100))
+    cut = sum(row.dropped > 0 for row in rows)
+    return [f"tokens, by percentile: {said}", f"{cut} are shortened to fit {context} tokens"]
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())

@@ -1,0 +1,135 @@
+"""Encoded rows → an adapter, through the training loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+from core.application import Application
+from core.backbone import Backbone
+from core.engine import Engine
+from core.metrics import LanguageModel
+from core.prompting import Encoded
+from core.task import Example, In, Task
+from finetune import loop, optimizers
+from finetune.batches import Batch, Plan, answer_loss
+from finetune.checkpoint import State
+from finetune.scoring import score, selected
+from finetune.settings import FinetuneSettings
+
+NAME = "training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson(Generic[In]):
+    """What is to be learned, and how it is known that it was."""
+
+    task: Task[In]
+    rows: Sequence[Encoded]
+    validation: Sequence[Example[In]]
+    data_hash: str
+
+
+def train(
+    engine: Engine,
+    lesson: Lesson[In],
+    settings: FinetuneSettings,
+    folder: Path,
+    *,
+    start: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    report: Callable[[loop.Progress], None] = lambda progress: None,
+) -> State:
+    """Leave the adapter that validated best in `folder/adapter`; begin from the one in `start`."""
+    if start:
+        engine.adapters.load(NAME, start, trainable=True)
+    else:
+        engine.adapters.create(NAME, settings.lora, seed=settings.seed)
+    try:
+        with engine.adapters.use(NAME):
+            job = _job(engine, lesson, settings, folder, start)
+            return loop.run(job, device=device, resume=resume, report=report)
+    finally:
+        engine.adapters.delete(NAME)
+
+
+def plan(rows: Sequence[Encoded], backbone: Backbone, settings: FinetuneSettings) -> Plan:
+    """The batches of a run."""
+    return Plan(
+        rows,
+        padding=int(backbone.tokenizer.pad_token_id or 0),
+        max_tokens=settings.max_batch_tokens,
+        max_rows=settings.per_device_train_batch_size,
+        seed=settings.seed,
+    )
+
+
+def steps_of(settings: FinetuneSettings, batches: Plan) -> int:
+    """Optimizer steps of the run."""
+    if settings.max_steps > 0:
+        return settings.max_steps
+    return max(
+        1,
+        round(settings.num_train_epochs * batches.per_epoch / settings.gradient_accumulation_steps),
+    )
+
+
+def flops_per_token(backbone: Backbone) -> float:
+    """Two for each weight forward, two more for the gradient of what went in; no weight gradients."""
+    return 4.0 * backbone.size
+
+
+def validate(application: Application[In], examples: Sequence[Example[In]]) -> dict[str, float]:
+    """The metrics of the task; only the likelihood where that alone picks the checkpoint."""
+    if application.task.select_by.lstrip("-") not in ("bits_per_byte", "perplexity"):
+        return score(application, examples)[0].metrics
+    found = list(application.log_likelihood(examples))
+    columns = {name: [getattr(one, name) for one in found] for name in ("nats", "tokens", "bytes")}
+    return dict(LanguageModel().compute(**columns))
+
+
+def _job(
+    engine: Engine,
+    lesson: Lesson[In],
+    settings: FinetuneSettings,
+    folder: Path,
+    start: Path | None,
+) -> loop.Job[Batch]:
+    stack, task = engine.adapters, lesson.task
+    batches = plan(lesson.rows, engine.backbone, settings)
+    accumulate = settings.gradient_accumulation_steps
+    application = Application(task, engine, NAME)
+    a_pass = max(1, math.ceil(batches.per_epoch / accumulate))
+
+    def read(step: int) -> list[Batch]:
+        return [batches.at(step * accumulate + n) for n in range(accumulate)]
+
+    def restore(weights: Mapping[str, Any]) -> None:
+        stack.restore(NAME, weights)
+
+    return loop.Job(
+        folder=folder,
+        model=stack.model,
+        settings=settings.model_copy(update={"eval_steps": min(settings.eval_steps, a_pass)}),
+        steps=steps_of(settings, batches),
+        optimizers=[optimizers.adamw(stack.parameters(NAME), settings)],
+        batches=read,
+        loss=answer_loss,
+        weights=lambda: stack.state(NAME),
+        restore=restore,
+        validate=lambda: validate(application, lesson.validation),
+        value=lambda metrics: selected(task, metrics),
+        keep_best=lambda: stack.save(NAME, folder / "adapter"),
+        flops_per_token=flops_per_token(engine.backbone),
+        identity={
+            "data": lesson.data_hash,
+            "backbone": engine.backbone.fingerprint,
+            "prompt": task.prompt_hash,
+            "start": str(start or ""),
+            "settings": settings.model_dump(exclude={"save_steps", "save_total_limit"}),
+        },
+    )

@@ -1,0 +1,167 @@
+"""What will be learned, shown before the first step: rows, lengths, cuts, time and memory."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.application import Application
+from core.backbone import Backbone
+from core.engine import Engine
+from core.errors import BadData
+from core.prompting import Encoded, encode_example
+from core.task import Choice, Example, In, Task
+from finetune import lora
+from finetune.batches import Plan, answer_loss
+from finetune.examples import Reading
+from finetune.settings import FinetuneSettings
+
+_PERCENTILES = (50, 90, 99, 100)
+_PROBES = 3
+_ACTIVATIONS = 40
+"""Values kept per token, layer and hidden unit for the backward pass of a Llama block: measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Counts and forecasts; `lines` is what a person reads."""
+
+    rows: int
+    problems: tuple[str, ...]
+    examples: int
+    validation: int
+    token_lengths: dict[int, int]
+    """Percentile → tokens of prompt and answer."""
+    shortened: float
+    """Share of examples whose prompt lost characters."""
+    unlearnable: int
+    """Examples with no answer token left."""
+    ends: float
+    """Share of the answers that end in end-of-text; labels need none."""
+    steps: int
+    seconds: float
+    bytes: int
+    sample: str
+
+    def lines(self) -> list[str]:
+        """One fact a line."""
+        lengths = ", ".join(f"{p} %: {n}" for p, n in self.token_lengths.items())
+        return [
+            f"rows: {self.rows:,} ({len(self.problems)} left out)",
+            *(f"  left out: {problem}" for problem in self.problems[:10]),
+            f"examples: {self.examples:,} to learn, {self.validation:,} to pick the checkpoint",
+            f"tokens of an example, by percentile: {lengths}",
+            f"shortened to fit: {self.shortened:.1%}; nothing to learn: {self.unlearnable}",
+            f"answers that end in end-of-text: {self.ends:.0%}",
+            f"steps: {self.steps:,}, about {_duration(self.seconds)} and {self.bytes / 2**30:.1f} GiB",
+            f"the first example, the answer in brackets: {self.sample}",
+        ]
+
+
+def encode(task: Task[In], examples: Sequence[Example[In]], backbone: Backbone) -> list[Encoded]:
+    """Token rows of all examples."""
+    tokenizer, context = backbone.tokenizer, backbone.context
+    return [encode_example(task, example, tokenizer, context) for example in examples]
+
+
+def learnable(rows: Sequence[Encoded], tolerate: float) -> list[Encoded]:
+    """The rows with an answer; raises `BadData` where more than the share `tolerate` has none."""
+    kept = [row for row in rows if len(row.input_ids) > row.answer_start]
+    lost = len(rows) - len(kept)
+    if not kept or lost > tolerate * len(rows):
+        raise BadData(
+            f"{lost} of {len(rows)} rows have nothing to learn after fitting into the context. "
+            "Shorten the prompts, or take a backbone with a longer context."
+        )
+    return kept
+
+
+def preview(
+    task: Task[In],
+    reading: Reading[In],
+    validation: Sequence[Example[In]],
+    rows: Sequence[Encoded],
+    engine: Engine,
+    settings: FinetuneSettings,
+) -> Preview:
+    """Look at everything, and time a few batches forward and backward on a trial adapter."""
+    backbone = engine.backbone
+    batches = lora.plan(learnable(rows, settings.max_bad_fraction), backbone, settings)
+    steps = lora.steps_of(settings, batches)
+    lengths = np.array([len(row.input_ids) for row in rows])
+    return Preview(
+        rows=reading.rows,
+        problems=tuple(map(str, reading.problems)),
+        examples=len(rows),
+        validation=len(validation),
+        token_lengths={p: int(np.percentile(lengths, p)) for p in _PERCENTILES},
+        shortened=sum(row.dropped > 0 for row in rows) / len(rows),
+        unlearnable=sum(len(row.input_ids) <= row.answer_start for row in rows),
+        ends=_ends(task, rows, backbone),
+        steps=steps,
+        seconds=_forecast(task, validation, engine, batches, settings, steps),
+        bytes=_memory(backbone, settings),
+        sample=_shown(rows[0], backbone),
+    )
+
+
+def _ends(task: Task[Any], rows: Sequence[Encoded], backbone: Backbone) -> float:
+    if isinstance(task.answer, Choice):
+        return 0.0
+    end = backbone.tokenizer.eos_token_id
+    return sum(row.input_ids[-1] == end for row in rows) / len(rows)
+
+
+def _forecast(
+    task: Task[In],
+    validation: Sequence[Example[In]],
+    engine: Engine,
+    batches: Plan,
+    settings: FinetuneSettings,
+    steps: int,
+) -> float:
+    """Seconds of the whole run: steps, and evaluations on a few rows scaled up."""
+    engine.adapters.create("trial", settings.lora, seed=0)
+    try:
+        with engine.adapters.use("trial"):
+            step = statistics.median(_timed(engine, batches, n) for n in range(_PROBES))
+        few = validation[:8]
+        start = time.perf_counter()
+        lora.validate(Application(task, engine, "trial"), few)
+        evaluation = (time.perf_counter() - start) / len(few) * len(validation)
+    finally:
+        engine.adapters.delete("trial")
+    every = min(settings.eval_steps, batches.per_epoch)
+    step *= settings.gradient_accumulation_steps
+    return steps * step + (steps // every + 1) * evaluation
+
+
+def _timed(engine: Engine, batches: Plan, number: int) -> float:
+    batch = batches.at(number)
+    start = time.perf_counter()
+    answer_loss(engine.adapters.model, batch)[0].backward()
+    return time.perf_counter() - start
+
+
+def _memory(backbone: Backbone, settings: FinetuneSettings) -> int:
+    """Bytes: weights in fp32, and what the backward pass keeps of a full batch."""
+    shape = backbone.model.config
+    activations = settings.max_batch_tokens * shape.num_hidden_layers * shape.hidden_size
+    logits = 3 * settings.max_batch_tokens // 2 * shape.vocab_size
+    return 4 * (backbone.size + _ACTIVATIONS * activations + logits)
+
+
+def _shown(row: Encoded, backbone: Backbone) -> str:
+    decode = backbone.tokenizer.decode
+    prompt = str(decode(row.input_ids[: row.answer_start]))
+    answer = str(decode(row.input_ids[row.answer_start :]))
+    return repr(f"{prompt[-300:]}⟦{answer[:300]}⟧")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
