@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ from commands.options import (
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
-    from core.application import Prediction
+    from core.application import Application, Prediction
 
 
 def evaluate(
@@ -96,30 +96,35 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Answer one text, or every row of a file. Other fields by name: --passage TEXT"""
-    from finetune import predicting, progress, settings
+    from finetune import settings
 
     drawn = sampling(temperature, top_p, seed)
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
+    fields = settings.flags(context.args, plain=True)
     application = open_service(backbone, device).application(task, adapter)
     if input and output:
-        with progress.counting(console(stderr=True), f"predicting {task}") as told:
-            rows = predicting.predict_file(
-                application, input, output, columns_map=mapping(column_map), limit=limit,
-                sampling=drawn, max_new_tokens=max_new_tokens, overwrite=overwrite, progress=told,
-            )  # fmt: skip
+        rows = _whole_file(
+            application, input, output, columns_map=mapping(column_map), limit=limit,
+            sampling=drawn, max_new_tokens=max_new_tokens, overwrite=overwrite,
+        )  # fmt: skip
         typer.echo(f"{output}: {rows} rows")
         return
-    said = sys.stdin.read() if text == "-" else str(text)
-    asked = application.input(said, **settings.flags(context.args, plain=True))
-    streams = application.stream(asked, drawn, max_new_tokens=max_new_tokens)
+    asked = application.input(sys.stdin.read() if text == "-" else str(text), **fields)
+    if cut := application.dropped(asked, max_new_tokens=max_new_tokens):
+        typer.echo(f"{cut} characters did not fit and were not read.", err=True)
     if sys.stdout.isatty() and not as_json and not application.closed:
-        _show(streams)
+        _show(application.stream(asked, drawn, max_new_tokens=max_new_tokens))
         return
     found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
-    if found.dropped:
-        typer.echo(f"{found.dropped} characters did not fit and were not read.", err=True)
     typer.echo(dumped(found.model_dump()) if as_json else _shown(found))
+
+
+def _whole_file(application: Application[Any], input: Path, output: Path, **options: Any) -> int:
+    from finetune import predicting, progress
+
+    with progress.counting(console(stderr=True), f"predicting {application.task.name}") as told:
+        return predicting.predict_file(application, input, output, progress=told, **options)
 
 
 def demo(

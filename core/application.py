@@ -85,7 +85,9 @@ class Application(Generic[In]):
         if len(text) > 1 or (text and first in fields):
             raise BadInput(f"Give {first!r} once; other fields go by name.")
         try:
-            return self.task.input.model_validate({**dict(zip([first], text, strict=False)), **fields})
+            return self.task.input.model_validate(
+                {**dict(zip([first], text, strict=False)), **fields}
+            )
         except ValidationError as error:
             raise BadInput(_one_line(error)) from error
 
@@ -106,6 +108,10 @@ class Application(Generic[In]):
             return asked, self._prompt(asked, self._length(max_new_tokens))
 
         return _batched(inputs, batch_size, prepare, lambda pair: len(pair[1].ids), answer)
+
+    def dropped(self, asked: In, *, max_new_tokens: int | None = None) -> int:
+        """How many characters of the input would not be read."""
+        return self._prompt(asked, self._length(max_new_tokens)).dropped
 
     def stream(
         self,

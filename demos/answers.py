@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,10 @@ from core.sampling import Sampling
 from core.task import Choice, In, Span, Task
 from demos.door import Component, gr
 from demos.fields import Form, Turns
+
+
+_EMPTYING = 0.5
+"""Seconds in which a field stays empty after it was said; then the next words may be typed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,10 @@ class Asked(Generic[In]):
 
 @dataclass(frozen=True)
 class Shown:
-    """The values of a view's outputs, and the line below them."""
+    """The values of a view's outputs, and the line below them.
+
+    A browser skips steps that come faster than it draws: each one says everything anew.
+    """
 
     values: list[Any]
     note: str = ""
@@ -102,10 +110,9 @@ class Written:
 
     def show(self, asked: Asked[Any]) -> Iterator[Shown]:
         text, note = "", _not_read(asked.dropped())
-        yield Shown([gr.update(value=text, visible=True)], note)
         for text in asked.texts():
             yield Shown([gr.update(value=text, visible=True)], note)
-        yield Shown([gr.skip()], _empty(text) or note)
+        yield Shown([gr.update(value=text, visible=True)], _empty(text) or note)
 
     def hidden(self) -> list[Any]:
         return [gr.update(visible=False)]
@@ -126,14 +133,17 @@ class Chat:
 
     def show(self, asked: Asked[Any]) -> Iterator[Shown]:
         said = [*asked.turns, {"role": "user", "content": asked.said}]
-        text, note = "", _not_read(asked.dropped())
-        yield self._said(said, "", note)
+        text, note, begun = "", _not_read(asked.dropped()), time.monotonic()
         for text in asked.texts():
-            yield self._said([*said, {"role": "assistant", "content": text}], gr.skip(), note)
-        yield Shown([gr.skip()] * 3, _empty(text) or note)
+            yield self._said(said, text, begun, note)
+        yield self._said(said, text, begun, _empty(text) or note)
 
-    def _said(self, turns: Turns, words: Any, note: str) -> Shown:
-        return Shown([gr.update(value=turns, visible=True), turns, words], note)
+    def _said(self, said: Turns, text: str, begun: float, note: str) -> Shown:
+        turns = [*said, {"role": "assistant", "content": text}]
+        words = "" if time.monotonic() - begun < _EMPTYING else gr.skip()
+        # The chatbot puts messages into the page as HTML, and would fetch the images in it.
+        safe = [{**turn, "content": escape(turn["content"], quote=False)} for turn in turns]
+        return Shown([gr.update(value=safe, visible=True), turns, words], note)
 
     def hidden(self) -> list[Any]:
         return [gr.update(visible=False), gr.skip(), gr.skip()]
@@ -188,27 +198,24 @@ def _chat(form: Form, turns: gr.State) -> Chat:
     chatbot = gr.Chatbot(
         label="Conversation",
         height=320,
-        render_markdown=False,  # models and people are shown as they write
+        render_markdown=False,
         allow_tags=False,
         placeholder="Nothing has been said yet.",
         feedback_options=None,
         buttons=[],
     )
-    chatbot.clear(list, None, turns, api_visibility="private")
     return Chat(chatbot, turns, form.components[0])
 
 
 def _marked() -> tuple[gr.Column, gr.Textbox, gr.HTML]:
     with gr.Column(visible=False) as group:
         answer = gr.Textbox(label="Answer", lines=1, interactive=False, buttons=["copy"])
-        passage = gr.HTML(
-            label="Where it stands", show_label=True, container=True, elem_classes="passage"
-        )
+        passage = gr.HTML(container=True, elem_classes="passage")
     return group, answer, passage
 
 
 def _with_mark(passage: str, span: tuple[int, int] | None, dropped: int) -> str:
-    """The passage as escaped HTML: the answer marked, the end that was not read struck out."""
+    """The passage as escaped HTML: the answer marked, the end that was not read faded."""
     start, end = span or (0, 0)
     read = max(len(passage) - dropped, end)
     before, answer, after, unread = (

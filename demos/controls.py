@@ -39,7 +39,7 @@ def controls(*, length: int, longest: int) -> Controls:
                 info="Only the likeliest words that together hold this share.",
             )  # fmt: skip
             seed = gr.Number(
-                standard.seed, precision=0, minimum=0, label="Seed",
+                standard.seed, precision=0, label="Seed",
                 info="The same seed draws the same text.",
             )  # fmt: skip
         most = gr.Slider(1, longest, length, step=1, label="Longest answer", info="In tokens.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -30,9 +29,9 @@ def page(service: Service, name: str) -> None:
         application, passport = service.application(name), service.passport(name)
         above = scores.header(task, name, passport)
     except QuintetError as error:
-        gr.HTML(scores.problem(task, error), padding=False)
+        gr.HTML(scores.problem(task, error), elem_classes="heading")
         return
-    gr.HTML(above, padding=False)
+    gr.HTML(above, elem_classes="heading")
     _draw(application, route_name(name))
 
 
@@ -52,7 +51,7 @@ def _draw(application: Application[Any], route: str) -> None:
                 stop = gr.Button("Stop", min_width=100, visible=bool(writing.components))
         with gr.Column(min_width=300):
             shown = view(task, fields, turns)
-            note = gr.HTML("", padding=False, elem_classes="note")
+            note = gr.HTML("", elem_classes="note")
     ask = _asking(application, fields, shown)
     inputs: list[Any] = [turns, *fields.components, *writing.components]
     outputs: list[Any] = [note, *shown.outputs]
@@ -60,7 +59,11 @@ def _draw(application: Application[Any], route: str) -> None:
     asking = gr.on([submit.click, *typed], ask, inputs, outputs, api_visibility="private")
     samples, filling = _samples(task, fields, turns)
     answering = filling.then(ask, inputs, outputs, api_visibility="private")
-    gr.on([stop.click, samples.click], None, cancels=[asking, answering], api_visibility="private")
+    ending: Any = {"fn": None, "cancels": [asking, answering], "api_visibility": "private"}
+    gr.on([stop.click, samples.click], **ending)
+    for chat in (part for part in shown.outputs if isinstance(part, gr.Chatbot)):
+        # What was on its way when it was cleared must not come back.
+        chat.clear(**ending).then(lambda: ([], []), None, [chat, turns], api_visibility="private")
     api(_route(application, fields), api_name=route, api_description=task.description)
 
 
@@ -78,10 +81,10 @@ def _asking(
     """What a press of Submit does: values of the components in, values of the outputs out."""
 
     def ask(turns: Turns, *values: Any) -> Iterator[list[Any]]:
-        form_values = values[: len(fields.names)]
-        with _told():
+        form_values, writing = values[: len(fields.names)], values[len(fields.names) :]
+        try:
             given = checked(application, fields.fields(form_values, turns))
-            sampling, length = chosen(values[len(fields.names) :])
+            sampling, length = chosen(writing)
             asked = Asked(
                 application=application,
                 input=given,
@@ -92,6 +95,9 @@ def _asking(
             )
             for step in shown.show(asked):
                 yield [_paragraph(step.note), *step.values]
+        except QuintetError as error:
+            gr.Warning(_as_html(error))
+            yield ["", *(gr.skip() for _ in shown.outputs)]
 
     return ask
 
@@ -100,7 +106,7 @@ def _samples(task: Task[Any], fields: Form, turns: gr.State) -> tuple[gr.Dataset
     """The task's samples as buttons; a click fills the form and begins anew."""
     samples = list(task.samples)
     dataset = gr.Dataset(
-        label="Samples: a click answers",
+        label="Samples: one click fills and answers",
         components=[gr.Textbox(visible=False)],
         samples=[[place] for place in range(len(samples))],
         sample_labels=[_label(fields, sample) for sample in samples],
@@ -134,9 +140,11 @@ def _route(application: Application[Any], fields: Form) -> Callable[..., dict[st
     names = [*fields.names, fields.turns] if fields.turns else list(fields.names)
 
     def answer(*values: Any) -> dict[str, Any]:
-        with _told():
+        try:
             given = checked(application, dict(zip(names, values, strict=True)))
             return next(application.predict([given])).model_dump()
+        except QuintetError as error:
+            raise gr.Error(_as_html(error), print_exception=False) from error
 
     parameters = [_parameter(application.task.input, name) for name in names]
     hints = {parameter.name: parameter.annotation for parameter in parameters}
@@ -159,14 +167,9 @@ def _parameter(kind: type[Input], name: str) -> inspect.Parameter:
     )
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """An error raised on purpose appears on the page, as text; others keep their secrets."""
-    try:
-        yield
-    except QuintetError as error:
-        text = escape(str(error), quote=False)  # gradio shows the message as HTML
-        raise gr.Error(text, title="Not answered", print_exception=False) from error
+def _as_html(error: QuintetError) -> str:
+    """Gradio shows messages as HTML; an error may repeat what was typed."""
+    return escape(str(error), quote=False)
 
 
 def _paragraph(text: str) -> str:

@@ -25,7 +25,7 @@ def build(service: Service, names: Sequence[str]) -> gr.Blocks:
         raise BadSetting(f"No task to show; known: {', '.join(service.tasks)}.")
     blocks = gr.Blocks(title="Quintet", analytics_enabled=False)
     with blocks:
-        gr.HTML(_masthead(service), padding=False, elem_classes="masthead")
+        gr.HTML(_masthead(service), elem_classes="masthead")
         if len(names) == 1:
             page(service, names[0])
         else:
@@ -95,7 +95,8 @@ def _masthead(service: Service) -> str:
         f"context of {backbone.context:,} tokens"
     )
     return (
-        "<h1>Quintet</h1><p class='about'>One GPT, a small adapter for each skill, and a score beside each.</p>"
+        "<h1>Quintet</h1>"
+        '<p class="about">One GPT, a small adapter for each skill, and a score beside each.</p>'
         f'<p class="quiet">{escape(facts)}</p>'
     )
 

@@ -12,8 +12,11 @@ _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 CSS = """
 .gradio-container { width: 100% !important; min-width: 0 !important; }
-.gradio-container > main { width: 100% !important; max-width: 1040px !important; min-width: 0;
-  margin: 0 auto !important; }
+.gradio-container > .main { width: 100%; min-width: 0; max-width: 1104px !important;
+  margin: 0 auto; }
+.dark { --color-accent: var(--primary-400); }
+.block.masthead > .html-container, .block.heading > .html-container,
+  .block.note > .html-container { padding: 0; }
 .masthead h1 { font-size: 1.75rem; font-weight: 650; margin: 0 0 .1rem; }
 .masthead p { margin: 0; }
 .about { margin: .2rem 0 .25rem; font-size: 1.05rem; }
@@ -26,10 +29,11 @@ CSS = """
 .problem { margin: .5rem 0; padding: .75rem 1rem; border-left: 3px solid var(--color-accent);
   background: var(--background-fill-secondary); overflow-wrap: anywhere; }
 .note p { margin: 0; color: var(--body-text-color-subdued); font-size: .9rem; }
-.passage p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.6; }
+.passage p { margin: 0; max-height: 24rem; overflow-y: auto; white-space: pre-wrap;
+  overflow-wrap: anywhere; line-height: 1.6; }
 .passage mark { padding: .1em .2em; border-radius: .2em; color: inherit;
   background: color-mix(in srgb, var(--color-accent) 28%, transparent); }
-.passage .unread { color: var(--body-text-color-subdued); text-decoration: line-through; }
+.passage .unread { opacity: .6; font-style: italic; }
 footer .divider { display: none; }
 """
 

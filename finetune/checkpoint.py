@@ -90,11 +90,17 @@ def load(
 
 
 def _check(stored: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:
-    here = json.loads(json.dumps(here))
-    differs = [k for k in {**stored, **here} if stored.get(k) != here.get(k)]
+    then, now = _flat(stored), _flat(json.loads(json.dumps(here)))
+    differs = sorted(key for key in {**then, **now} if then.get(key) != now.get(key))
     if differs:
-        said = "; ".join(f"{k}: {stored.get(k)} then, {here.get(k)} now" for k in sorted(differs))
+        said = "; ".join(f"{key}: {then.get(key)} then, {now.get(key)} now" for key in differs)
         raise Mismatch(f"Cannot resume from {path}: {said}. Use the old values, or begin anew.")
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of the settings beside the others, so that only what differs is named."""
+    settings = identity.get("settings", {})
+    return {**{k: v for k, v in identity.items() if k != "settings"}, **settings}
 
 
 def random_state() -> dict[str, Any]:

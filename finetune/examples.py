@@ -61,7 +61,8 @@ def read_examples(
     good: list[tuple[Example[In], ...]] = []
     problems: list[Problem] = []
     for source in sources:
-        found = read_rows(source, split=split, columns_map=columns_map, limit=limit)
+        renamed = _needed(task, source, split, columns_map)
+        found = read_rows(source, split=split, columns_map=renamed, limit=limit)
         for number, row in enumerate(found):
             if isinstance(row, Problem):
                 problems.append(row)
@@ -92,6 +93,16 @@ def hold_out(
         held += groups.pop(order.pop())
     kept = tuple(row for group in groups.values() for row in group)
     return Reading(by_row=kept, problems=reading.problems), Reading(by_row=tuple(held))
+
+
+def _needed(
+    task: Task[Any], source: str, split: str, columns_map: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    """The renaming, unless the source has the task's columns already: sources may be mixed."""
+    if not columns_map:
+        return None
+    first = next(read_rows(source, split=split, limit=1))
+    return None if not isinstance(first, Problem) and _known(task, first.row) else columns_map
 
 
 def _check_columns(task: Task[Any], row: Row, place: str) -> None:

@@ -1,0 +1,278 @@
+"""From rows to an adapter: what is learned, what picks the checkpoint, what is written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen3Config
+
+import apps
+from core import backbone as backbones
+from core import store
+from core.application import Application
+from core.engine import Engine
+from core.errors import BadData, BadSetting, Mismatch
+from core.prompting import Encoded
+from core.service import Service
+from finetune import finetuning, lora, preview
+from finetune.batches import Plan, answer_loss, collate
+from finetune.finetuning import Request
+from finetune.loop import Interrupted
+from finetune.settings import FinetuneSettings
+
+QUIET = Console(quiet=True)
+QUICK = FinetuneSettings(
+    num_train_epochs=12,
+    learning_rate=1e-2,
+    max_eval_rows=16,
+    per_device_train_batch_size=8,
+    bf16="off",
+    early_stopping_patience=0,
+)
+GOOD = ("I love this {}.", "What a warm {}!", "今天的{}很好。", "a good {} indeed")
+BAD = ("I hate this {}.", "What a cold {}!", "今天的{}很坏。", "a boring {} indeed")
+THINGS = ("film", "book", "town", "house", "market", "mill", "river", "loaf", "公园", "饭")
+
+
+def reviews(folder: Path, copies: int = 1) -> Path:
+    rows = [
+        {"text": text.format(thing), "label": label}
+        for label, texts in (("positive", GOOD), ("negative", BAD))
+        for text in texts
+        for thing in THINGS * copies
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def asked(folder: Path, output: str = "run", task: str = "sentiment", **changes) -> Request:
+    settings = QUICK.model_copy(update=changes.pop("settings", {}))
+    return Request(
+        task=apps.load(task),
+        sources=(str(reviews(folder)),),
+        settings=settings,
+        output=folder / output,
+        device="cpu",
+        **changes,
+    )
+
+
+def learned(request: Request, backbone) -> store.Passport:
+    return finetuning.finetune(request, Engine(backbone), finetuning.gather(request), QUIET)
+
+
+def test_an_adapter_learns_what_its_rows_say_and_serves_it(tmp_path, backbone):
+    request = asked(tmp_path)
+    passport = learned(request, backbone)
+    assert passport.metrics["accuracy"] > 0.9
+    assert passport.scored_on == "validation"
+    service = Service(backbone, {"sentiment": request.task})
+    application = service.application("sentiment", request.output / "adapter")
+    assert application("I love this town.").text == "positive"
+    assert application("今天的饭很坏。").text == "negative"
+
+
+def test_a_run_leaves_everything_a_reader_needs(tmp_path, backbone):
+    request = asked(tmp_path, settings={"max_steps": 4})
+    learned(request, backbone)
+    adapter = request.output / "adapter"
+    assert {path.name for path in adapter.iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors", "README.md", "passport.json",
+        "decision.json", "decision_template.jinja",
+    }  # fmt: skip
+    assert {"config.yaml", "log.jsonl", "loss.png", "checkpoint-4"} <= {
+        path.name for path in request.output.iterdir()
+    }
+    assert "held-out examples that picked the checkpoint" in (adapter / "README.md").read_text()
+
+
+def test_the_split_that_is_scored_picks_no_checkpoint(tmp_path):
+    folder = tmp_path / "data"
+    train = reviews(folder)
+    (folder / "validation.jsonl").write_bytes(train.read_bytes()[:2000].rpartition(b"\n")[0])
+    request = asked(tmp_path)
+    request = Request(**{**vars(request), "sources": (str(folder),)})
+    material = finetuning.gather(request)
+    validation = finetuning.read_examples(request.task, [str(folder)], split="validation")
+    assert material.test.digest == validation.digest
+    held_out = {example.input for example in material.validation.examples}
+    assert held_out and not held_out & {example.input for example in material.train.examples}
+
+
+def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokenizer):
+    whole = asked(tmp_path, "whole", settings={"max_steps": 8, "eval_steps": 3})
+    learned(whole, backbones.create("nano", tokenizer))
+    broken = asked(tmp_path, "broken", settings={"max_steps": 8, "eval_steps": 3})
+    engine = Engine(backbones.create("nano", tokenizer))
+    material = finetuning.gather(broken)
+    lesson = lora.Lesson(
+        task=broken.task,
+        rows=preview.encode(broken.task, material.train.examples, engine.backbone),
+        validation=material.validation.examples,
+        data_hash=material.train.digest,
+    )
+    broken.output.mkdir()
+
+    def stop(seen) -> None:
+        if seen.step == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="--resume"):
+        lora.train(engine, lesson, broken.settings, broken.output, device="cpu", report=stop)
+    again = Request(**{**vars(broken), "resume": True})
+    learned(again, backbones.create("nano", tokenizer))
+    name = "adapter/adapter_model.safetensors"
+    assert (whole.output / name).read_bytes() == (broken.output / name).read_bytes()
+
+
+def test_training_goes_on_from_the_installed_adapter(tmp_path, backbone):
+    first = asked(tmp_path, "first")
+    learned(first, backbone)
+    engine = Engine(backbone)
+    assert finetuning.warm_start(first.task, engine, QUICK) is None or not store.served("sentiment")
+    installed = store.install(first.output)
+    start = finetuning.warm_start(first.task, engine, QUICK)
+    assert start == installed
+    second = asked(tmp_path, "second", start=start, settings={"max_steps": 1})
+    log = second.output / "log.jsonl"
+    learned(second, backbone)
+    begun = json.loads(log.read_text().splitlines()[0])
+    assert begun["step"] == 0 and begun["accuracy"] > 0.9
+    with pytest.raises(BadSetting, match="--from-base"):
+        finetuning.warm_start(first.task, engine, QUICK.model_copy(update={"lora": {"r": 2}}))
+
+
+def test_an_adapter_that_never_gets_better_is_kept_as_it_was(tmp_path, backbone):
+    first = asked(tmp_path, "first")
+    learned(first, backbone)
+    second = asked(
+        tmp_path,
+        "second",
+        start=first.output / "adapter",
+        settings={"learning_rate": 1e-12, "max_steps": 3},
+    )
+    learned(second, backbone)
+    one, two = (r.output / "adapter/adapter_model.safetensors" for r in (first, second))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_seed_decides_everything(tmp_path, tokenizer):
+    files = []
+    for output, seed in (("a", 1), ("b", 1), ("c", 2)):
+        request = asked(tmp_path, output, settings={"max_steps": 3, "seed": seed})
+        learned(request, backbones.create("nano", tokenizer))
+        files.append((request.output / "adapter/adapter_model.safetensors").read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, backbone):
+    from core.errors import Damaged, Diverged
+
+    with torch.no_grad():
+        next(backbone.model.parameters()).fill_(float("nan"))
+    with pytest.raises((Damaged, Diverged)):
+        learned(asked(tmp_path), backbone)
+
+
+def test_another_prompt_is_refused(tmp_path, backbone):
+    import dataclasses
+
+    request = asked(tmp_path, settings={"max_steps": 1})
+    learned(request, backbone)
+    changed = dataclasses.replace(request.task, prompt=lambda review: f"{review.text}\nSentiment :")
+    with pytest.raises(Mismatch, match="prompt"):
+        Service(backbone, {"sentiment": changed}).application(
+            "sentiment", request.output / "adapter"
+        )
+
+
+def test_the_preview_says_what_will_be_learned(tmp_path, backbone):
+    request = asked(tmp_path)
+    engine = Engine(backbone)
+    seen = finetuning.look(request, engine, finetuning.gather(request))
+    assert seen.rows == 64 and seen.validation == 16 and seen.unlearnable == 0
+    assert seen.token_lengths[100] >= seen.token_lengths[50] > 3
+    assert seen.steps == 96 and seen.seconds > 0 and seen.bytes > 0
+    assert "Sentiment:⟦" in seen.sample
+    assert engine.adapters.names == ()
+
+
+@pytest.mark.parametrize(("name", "ends"), [("sentiment", 0.0), ("generation", 1.0)])
+def test_written_answers_end_in_end_of_text(tmp_path, backbone, name, ends):
+    request = asked(tmp_path, task=name)
+    seen = finetuning.look(request, Engine(backbone), finetuning.gather(request))
+    assert seen.ends == ends
+
+
+def test_rows_with_nothing_to_learn_are_an_error():
+    rows = [Encoded([1, 2, 3], 2)] * 98 + [Encoded([1, 2], 2)] * 2
+    with pytest.raises(BadData, match="2 of 100 rows"):
+        preview.learnable(rows, 0.01)
+    assert len(preview.learnable(rows, 0.02)) == 98
+
+
+def test_batches_keep_their_budget_and_miss_no_row():
+    rows = [Encoded(list(range(2, 2 + n % 37 + 2)), 1) for n in range(200)]
+    plan = Plan(rows, padding=0, max_tokens=128, max_rows=16, seed=0)
+    batches = [plan.at(number) for number in range(plan.per_epoch)]
+    assert all(b.ids.numel() <= 128 and len(b.ids) <= 16 for b in batches)
+    assert sum(b.tokens for b in batches) == sum(len(row.input_ids) for row in rows)
+    again = Plan(rows, padding=0, max_tokens=128, max_rows=16, seed=0)
+    assert torch.equal(again.at(7).ids, plan.at(7).ids)
+
+
+def test_the_loss_is_that_of_the_answers_alone(backbone):
+    rows = [Encoded([0, 40, 50, 60, 70], 3), Encoded([0, 41, 51], 1)]
+    found, learned_tokens, read = answer_loss(backbone.model, collate(rows, 1))
+    expected = 0.0
+    for row in rows:
+        with torch.no_grad():
+            logits = backbone.model(torch.tensor([row.input_ids])).logits[0].log_softmax(-1)
+        for place in range(row.answer_start, len(row.input_ids)):
+            expected -= float(logits[place - 1, row.input_ids[place]])
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    assert (learned_tokens, read) == (4, 8)
+
+
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+ROPE = {**SHAPE, "intermediate_size": 64, "max_position_embeddings": 128}
+FAMILIES = {
+    "gpt2": lambda v: GPT2Config(vocab_size=v, n_embd=32, n_layer=2, n_head=4, n_positions=128),
+    "llama": lambda v: LlamaConfig(vocab_size=v, **ROPE, num_key_value_heads=2),
+    "qwen3": lambda v: Qwen3Config(vocab_size=v, **ROPE, num_key_value_heads=2, head_dim=8),
+    "gpt_neox": lambda v: GPTNeoXConfig(vocab_size=v, **ROPE),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_causal_language_model_is_finetuned_saved_and_answered_with(
+    family, tokenizer, tmp_path
+):
+    config = FAMILIES[family](len(tokenizer))
+    config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    engine = Engine(backbones.load(tmp_path / "model"))
+    request = asked(tmp_path, settings={"max_steps": 20})
+    finetuning.finetune(request, engine, finetuning.gather(request), QUIET)
+    log = (request.output / "log.jsonl").read_text().splitlines()
+    losses = [row["loss"] for line in log if "loss" in (row := json.loads(line))]
+    assert losses[-1] < losses[0]
+
+    texts = [request.task.input(text="I love this film."), request.task.input(text="今天很坏。")]
+    engine.adapters.load("own", request.output / "adapter")
+    before = [
+        p.probabilities for p in Application(request.task, engine, "own").predict(texts)
+    ]
+    again = Service(backbones.load(tmp_path / "model"), {"sentiment": request.task})
+    after = again.application("sentiment", request.output / "adapter").predict(texts)
+    assert [found.probabilities for found in after] == before
