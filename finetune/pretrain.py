@@ -137,7 +137,7 @@ def pretrain(
         report=report,
     )
     final = backbones.refreshed(backbone)
-    backbones.save(final, folder / "backbone")
+    backbones.save(final, folder / "backbone", half=settings.save_half)
     return state
 
 
@@ -172,6 +172,6 @@ def _job(
         flops_per_token=flops_per_token(backbone, windows.length),
         identity={
             "data": corpus.digest,
-            "settings": settings.model_dump(exclude={"save_steps", "save_total_limit"}),
+            "settings": settings.model_dump(exclude={"save_steps", "save_total_limit", "save_half"}),
         },
     )

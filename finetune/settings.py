@@ -78,6 +78,8 @@ class PretrainSettings(LoopSettings):
     data: tuple[Part, ...] = ()
 
     preset: str = "mini"
+    save_half: bool = False
+    """Store the finished backbone in fp16: half the size, and what a fine-tuning then begins from."""
     block_size: int = Field(256, ge=8)
     """Tokens of one packed sequence."""
     per_device_train_batch_size: int = Field(16, ge=1)
