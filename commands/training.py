@@ -112,7 +112,7 @@ def finetune(
         columns_map=mapping(column_map),
         limit=limit,
         settings=keys,
-        output=finetuning.run_folder(task, output, resume=resume, dry_run=dry_run),
+        output=finetuning.run_folder(task, output, resume=resume),
         start=None if from_base else finetuning.warm_start(found, engine, keys),
         resume=resume,
         device=device,
@@ -123,13 +123,12 @@ def finetune(
         screen.print(line, markup=False)
     if dry_run:
         return
-    passport = finetuning.finetune(request, engine, material, screen)
-    values = ", ".join(f"{name} {value:.4f}" for name, value in passport.metrics.items())
-    typer.echo(
-        f"{request.output / 'adapter'}: {values} on {passport.rows} {passport.scored_on} rows"
-    )
+    run = finetuning.finetune(request, engine, material, screen)
+    made = run.passport
+    values = ", ".join(f"{name} {value:.4f}" for name, value in made.metrics.items())
+    typer.echo(f"{run.folder / 'adapter'}: {values} on {made.rows} {made.scored_on} examples")
     if install:
-        typer.echo(f"installed: {store.install(request.output)}")
+        typer.echo(f"installed: {store.install(run.folder)}")
 
 
 def quickstart(

@@ -15,7 +15,6 @@ from core.task import Choice, In, Span, Task
 from demos.door import Component, gr
 from demos.fields import Form, Turns
 
-
 _EMPTYING = 0.5
 """Seconds in which a field stays empty after it was said; then the next words may be typed."""
 

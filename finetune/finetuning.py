@@ -40,12 +40,20 @@ class Request(Generic[In]):
     columns_map: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
     settings: FinetuneSettings
-    output: Path
-    """The folder of the run."""
+    output: Path | None = None
+    """The folder of the run; None is a fresh one under `runs`."""
     start: Path | None = None
     """The adapter to go on from."""
     resume: bool = False
     device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a fine-tuning left behind."""
+
+    folder: Path
+    passport: Passport
 
 
 @dataclass(frozen=True)
@@ -57,10 +65,10 @@ class Material(Generic[In]):
     test: Reading[In]
 
 
-def run_folder(task: str, output: Path | None, *, resume: bool, dry_run: bool) -> Path:
-    """A fresh folder for the run, or with `resume` the one to go on with.
+def run_folder(task: str, output: Path | None, *, resume: bool) -> Path | None:
+    """The folder to go on with, or an empty one; None is a fresh `runs/<task>/<time>-finetune`.
 
-    Without `output` runs are `runs/<task>/<time>-finetune`, and the newest is resumed.
+    Without `output` the newest run of the task is resumed.
     """
     if resume:
         runs = sorted((_RUNS / task).glob("*/config.yaml"))
@@ -68,9 +76,7 @@ def run_folder(task: str, output: Path | None, *, resume: bool, dry_run: bool) -
         if found is None or not checkpoint.checkpoints(found):
             raise BadSetting(f"No checkpoint to go on from in {found or _RUNS / task}.")
         return found
-    if output is None:
-        return _RUNS / task if dry_run else store.new_run(_RUNS, task, "finetune")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if output and output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise BadSetting(f"{output} is not empty. Go on with --resume, or give another --output.")
     return output
 
@@ -96,8 +102,8 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
 def gather(request: Request[In]) -> Material[In]:
     """Read all rows. The split that is scored never picks the checkpoint.
 
-    A source with `test` is scored there, and `validation` picks; where only one of the two exists,
-    it is scored, and rows held out from training pick.
+    Where every source has both `test` and `validation`, the former is scored and the latter picks;
+    otherwise rows held out from training pick, and the split that there is is scored.
     """
     task, settings = request.task, request.settings
     read: dict[str, Any] = {
@@ -105,9 +111,8 @@ def gather(request: Request[In]) -> Material[In]:
         "tolerate": settings.max_bad_fraction,
     }
     train = read_examples(task, request.sources, limit=request.limit, **read)
-    picking = [s for s in request.sources if _has(s, "test") and _has(s, "validation")]
-    if picking:
-        validation = read_examples(task, picking, split="validation", **read)
+    if all(_has(source, "test") and _has(source, "validation") for source in request.sources):
+        validation = read_examples(task, request.sources, split="validation", **read)
         validation, _ = _at_most(validation, task, settings.max_eval_rows, settings.seed)
     else:
         wanted = max(_LEAST_HELD_OUT, train.rows // 10)
@@ -153,15 +158,14 @@ def look(request: Request[In], engine: Engine, material: Material[In]) -> previe
     )
 
 
-def finetune(
-    request: Request[In], engine: Engine, material: Material[In], console: Console
-) -> Passport:
+def finetune(request: Request[In], engine: Engine, material: Material[In], console: Console) -> Run:
     """Train, score once on the test rows, and write adapter, passport, card and plot."""
-    task, folder = request.task, request.output
-    folder.mkdir(parents=True, exist_ok=True)
+    task = request.task
     encoded = preview.encode(task, material.train.examples, engine.backbone)
     rows = preview.learnable(encoded, request.settings.max_bad_fraction)
-    _describe(request, engine)
+    folder = request.output or store.new_run(_RUNS, task.name, "finetune")
+    folder.mkdir(parents=True, exist_ok=True)
+    _describe(request, engine, folder)
     lesson = lora.Lesson(
         task=task,
         rows=rows,
@@ -180,13 +184,13 @@ def finetune(
             report=seen,
         )
     progress.plot_log(folder / "log.jsonl", folder / "loss.png")
-    found = _score(request, engine, material, console)
+    found = _score(request, engine, folder / "adapter", material, console)
     passport = _passport(request, engine, material, found, state.metrics)
     _finish(task, engine, folder / "adapter", passport, found)
-    return passport
+    return Run(folder, passport)
 
 
-def _describe(request: Request[Any], engine: Engine) -> None:
+def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
     about = {
         "task": request.task.name,
         "backbone": engine.backbone.name,
@@ -197,15 +201,15 @@ def _describe(request: Request[Any], engine: Engine) -> None:
         "start": str(request.start or ""),
         **request.settings.model_dump(mode="json"),
     }
-    store.write_text(request.output / "config.yaml", yaml.safe_dump(about, sort_keys=False))
+    store.write_text(folder / "config.yaml", yaml.safe_dump(about, sort_keys=False))
 
 
 def _score(
-    request: Request[In], engine: Engine, material: Material[In], console: Console
+    request: Request[In], engine: Engine, adapter: Path, material: Material[In], console: Console
 ) -> Evaluation | None:
     if not material.test.by_row:
         return None
-    engine.adapters.load("final", request.output / "adapter")
+    engine.adapters.load("final", adapter)
     try:
         with progress.counting(console, "scoring") as told:
             return evaluation.evaluate(

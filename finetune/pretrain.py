@@ -172,6 +172,8 @@ def _job(
         flops_per_token=flops_per_token(backbone, windows.length),
         identity={
             "data": corpus.digest,
-            "settings": settings.model_dump(exclude={"save_steps", "save_total_limit", "save_half"}),
+            "settings": settings.model_dump(
+                exclude={"save_steps", "save_total_limit", "save_half"}
+            ),
         },
     )

@@ -50,7 +50,7 @@ def test_importing_and_loading_brings_no_heavy_library():
 
 
 def test_an_unknown_task_gets_the_nearest_name():
-    with pytest.raises(UnknownTask, match="known: generation, .* Did you mean 'sentiment'"):
+    with pytest.raises(UnknownTask, match=r"known: generation, .* Did you mean 'sentiment'"):
         apps.load("sentimant")
 
 

@@ -14,7 +14,7 @@ import pytest
 from core import backbone as backbones
 
 ROOT = Path(__file__).parents[1]
-SIXTH = '''
+SIXTH = """
 from core.labels import label_of, text_of
 from core.task import Choice, Example, Input, Task
 
@@ -29,7 +29,7 @@ task = Task(
     prompt=lambda line: f"{line.text}\\nLoud:", answer=Choice(labels=("no", "yes")),
     metrics=("classification",), select_by="macro_f1", samples=(Line(text="HELLO"),),
 )
-'''
+"""
 
 
 def quintet(*arguments: object, cwd: Path = ROOT, **environment: str):
@@ -81,8 +81,12 @@ def test_help_is_there_at_once():
         start = time.perf_counter()
         assert quintet("--help").returncode == 0
         times.append(time.perf_counter() - start)
-    program = "import sys, quintet; print([m for m in ('torch', 'pydantic', 'rich') if m in sys.modules])"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    program = (
+        "import sys, quintet; print([m for m in ('torch', 'pydantic', 'rich') if m in sys.modules])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT
+    )
     assert loaded.stdout.strip() == "[]"
 
 
@@ -105,7 +109,9 @@ def test_a_sixth_task_is_one_new_file(tmp_path, nano, apps_folder):
     assert found["rows"] == 40 and 0 <= found["metrics"]["f1_yes"] <= 1
     listed = json.loads(quintet("adapters", "list", "--json", QUINTET_APPS=apps_folder).stdout)
     assert any(row["name"] == "shouting@1" and row["served"] for row in listed)
-    verified = quintet("adapters", "verify", "shouting", "--backbone", nano, QUINTET_APPS=apps_folder)
+    verified = quintet(
+        "adapters", "verify", "shouting", "--backbone", nano, QUINTET_APPS=apps_folder
+    )
     assert "fits" in verified.stdout
 
 

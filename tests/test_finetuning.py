@@ -66,7 +66,9 @@ def asked(folder: Path, output: str = "run", task: str = "sentiment", **changes)
 
 
 def learned(request: Request, backbone) -> store.Passport:
-    return finetuning.finetune(request, Engine(backbone), finetuning.gather(request), QUIET)
+    return finetuning.finetune(
+        request, Engine(backbone), finetuning.gather(request), QUIET
+    ).passport
 
 
 def test_an_adapter_learns_what_its_rows_say_and_serves_it(tmp_path, backbone):
@@ -270,9 +272,7 @@ def test_any_causal_language_model_is_finetuned_saved_and_answered_with(
 
     texts = [request.task.input(text="I love this film."), request.task.input(text="今天很坏。")]
     engine.adapters.load("own", request.output / "adapter")
-    before = [
-        p.probabilities for p in Application(request.task, engine, "own").predict(texts)
-    ]
+    before = [p.probabilities for p in Application(request.task, engine, "own").predict(texts)]
     again = Service(backbones.load(tmp_path / "model"), {"sentiment": request.task})
     after = again.application("sentiment", request.output / "adapter").predict(texts)
     assert [found.probabilities for found in after] == before
