@@ -1,7 +1,7 @@
 # Every target works on a fresh clone with Python >= 3.11 and make: `.venv` is made from constraints.txt,
 # and again only when the requirements have changed.
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 

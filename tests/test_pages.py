@@ -142,12 +142,12 @@ class Visit:
         raise TimeoutError("The page still waits for an answer.")
 
     def shows(self, text: str) -> None:
-        self.page.locator(":visible", has_text=text).last.wait_for(timeout=10_000)
+        self.page.locator(":visible", has_text=text).last.wait_for(timeout=30_000)
 
     def answers(self, text: str) -> None:
         from playwright.sync_api import expect
 
-        expect(self.box("Answer")).to_have_value(text, timeout=10_000)
+        expect(self.box("Answer")).to_have_value(text, timeout=30_000)
 
 
 @pytest.fixture(scope="module")

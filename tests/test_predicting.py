@@ -1,0 +1,124 @@
+"""A file in, a file out: the answers of the application, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import apps
+from core.adapters import AdapterStack
+from core.application import Application
+from core.engine import Engine
+from core.errors import BadColumns, BadData, BadSetting
+from finetune.predicting import predict_file
+
+TEXTS = [
+    f"The {word} was {mood}." for word in ("film", "book", "mill") for mood in ("warm", "cold")
+]
+
+
+@pytest.fixture
+def engine(backbone) -> Engine:
+    stack = AdapterStack(backbone)
+    stack.create("own", seed=0)
+    source = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in stack.parameters("own"):
+            parameter.copy_(torch.randn(parameter.shape, generator=source) * 0.2)
+    return Engine(backbone, stack)
+
+
+def rows(path: Path, found: list[dict]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+    return path
+
+
+def written(path: Path) -> list[dict]:
+    match path.suffix:
+        case ".parquet":
+            return pq.read_table(path).to_pylist()
+        case ".jsonl":
+            return [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_the_file_holds_what_the_application_says(engine, tmp_path, suffix):
+    application = Application(apps.load("sentiment"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [{"id": n, "text": t} for n, t in enumerate(TEXTS)])
+    output = tmp_path / f"out.{suffix}"
+    assert predict_file(application, source, output, batch_size=2) == len(TEXTS)
+    found = written(output)
+    expected = list(application.predict([application.input(text) for text in TEXTS], batch_size=2))
+    assert [row["prediction"] for row in found] == [one.text for one in expected]
+    assert [str(row["id"]) for row in found] == [str(n) for n in range(len(TEXTS))]
+    for row, one in zip(found, expected, strict=True):
+        assert float(row["probability_positive"]) == one.probabilities["positive"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_gold_rows_of_squad_are_asked_with_their_passage(engine, tmp_path):
+    application = Application(apps.load("qa"), engine, "own")
+    row = {"context": "The mill stood near the river.", "question": "Where?",
+           "answers": {"text": ["near the river"], "answer_start": [15]}}  # fmt: skip
+    predict_file(application, rows(tmp_path / "in.jsonl", [row]), tmp_path / "out.jsonl")
+    found = written(tmp_path / "out.jsonl")[0]
+    assert row["context"][found["span_start"] : found["span_end"]] == found["prediction"]
+
+
+def test_a_stopped_run_goes_on_and_ends_byte_by_byte_the_same(engine, tmp_path):
+    application = Application(apps.load("generation"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [{"text": text} for text in TEXTS * 4])
+    options = {"batch_size": 2, "max_new_tokens": 6}
+    predict_file(application, source, tmp_path / "whole.jsonl", **options)
+
+    def stop(done: int, total: int) -> None:
+        if done >= 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="same command"):
+        predict_file(application, source, tmp_path / "out.jsonl", progress=stop, **options)
+    assert not (tmp_path / "out.jsonl").exists()
+    with (tmp_path / ".out.jsonl.partial.jsonl").open("a") as file:
+        file.write('{"prediction": "half a li')
+    seen: list[int] = []
+    predict_file(
+        application, source, tmp_path / "out.jsonl",
+        progress=lambda done, total: seen.append(done), **options,
+    )  # fmt: skip
+    assert seen[0] == 16
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "words"),
+    [
+        ({"txt": "hello"}, BadColumns, "Did you mean 'txt'"),
+        ({"text": "hello", "prediction": "x"}, BadColumns, "'prediction' already"),
+        ({"text": 3}, BadData, "line 1"),
+    ],
+)
+def test_bad_rows_leave_no_file(engine, tmp_path, row, error, words):
+    application = Application(apps.load("sentiment"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [row])
+    with pytest.raises(error, match=words):
+        predict_file(application, source, tmp_path / "out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_an_output_is_not_overwritten_unasked(engine, tmp_path):
+    application = Application(apps.load("sentiment"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [{"text": "hello"}])
+    output = tmp_path / "out.jsonl"
+    output.write_text("mine")
+    with pytest.raises(BadSetting, match="--overwrite"):
+        predict_file(application, source, output)
+    predict_file(application, source, output, overwrite=True)
+    with pytest.raises(BadSetting, match="must end in"):
+        predict_file(application, source, tmp_path / "out.docx")
