@@ -81,8 +81,8 @@ def load(folder: str | Path) -> PreTrainedTokenizerBase:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
+    except Exception as error:  # damaged files make transformers raise of every kind
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingBackbone(f"No tokenizer in {str(folder)!r}: {first}") from error
     if tokenizer.eos_token_id is None:
         raise MissingBackbone(f"The tokenizer of {str(folder)!r} has no end-of-text token.")
