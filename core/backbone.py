@@ -91,28 +91,42 @@ def _configuration(preset: str, tokenizer: PreTrainedTokenizerBase) -> Pretraine
 
 def load(source: str | Path, *, device: str = "cpu") -> Backbone:
     """Any causal language model from a folder or a hub id, in fp32."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
     folder = Path(source)
     if (folder.is_absolute() or str(source).startswith(".")) and not folder.is_dir():
         raise MissingBackbone(
             f"No folder {str(source)!r}. Give a folder or a hub id as --backbone."
         )
     tokenizer = tokenizers.load(source)
+    model = _pretrained(str(source))
+    name = _stored_name(folder) or (folder.name if folder.is_dir() else str(source))
+    return _backbone(model.eval().to(device), tokenizer, name)
+
+
+def _pretrained(source: str) -> Any:
+    """The model, refused where transformers would draw missing weights at random."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            str(source), dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]
-        raise MissingBackbone(f"No causal language model in {str(source)!r}: {first}") from error
+        raise MissingBackbone(f"No causal language model in {source!r}: {first}") from error
     except Exception as error:  # safetensors raises its own, undocumented type
-        if type(error).__name__ != "SafetensorError":
+        if not isinstance(error, RuntimeError) and type(error).__name__ != "SafetensorError":
             raise
-        raise Damaged(f"The weights in {str(source)!r} are damaged: {error}") from error
-    name = _stored_name(folder) or (folder.name if folder.is_dir() else str(source))
-    return _backbone(model.eval().to(device), tokenizer, name)
+        first = str(error).splitlines()[0]
+        raise Damaged(f"The weights in {source!r} are damaged: {first}") from error
+    model, about = loaded
+    if missing := sorted(about["missing_keys"]):
+        raise Damaged(f"{source!r} lacks {len(missing)} weights of its model, as {missing[0]}.")
+    return model
 
 
 def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
@@ -138,7 +152,12 @@ def shipped(*, device: str = "cpu") -> Backbone:
 
 def _stored_name(folder: Path) -> str | None:
     path = folder / "quintet.json"
-    return str(json.loads(path.read_text())["name"]) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return str(json.loads(path.read_bytes())["name"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise Damaged(f"{path} is damaged: it must hold a name.") from error
 
 
 def _backbone(model: Any, tokenizer: PreTrainedTokenizerBase, name: str) -> Backbone:
