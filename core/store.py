@@ -143,7 +143,7 @@ def new_run(root: Path, task: str, name: str) -> Path:
 def installed_versions(task: str) -> dict[int, Path]:
     """Version number -> folder of every installed adapter of the task."""
     root = home() / "adapters" / task
-    found = {int(p.name): p for p in root.glob("*") if p.name.isdigit()} if root.is_dir() else {}
+    found = {int(p.name): p for p in root.glob("*") if p.name.isdecimal()} if root.is_dir() else {}
     return dict(sorted(found.items()))
 
 
@@ -152,7 +152,7 @@ def find_adapter(name: str) -> Path:
     task, _, version = name.partition("@")
     versions = installed_versions(task)
     if version:
-        if not version.isdigit() or int(version) not in versions:
+        if not version.isdecimal() or int(version) not in versions:
             known = ", ".join(map(str, versions)) or "none"
             raise MissingAdapter(f"No version {version!r} of {task}; installed versions: {known}.")
         return versions[int(version)]

@@ -1,0 +1,230 @@
+"""What lies on disk is whole or not there, and the adapter that is served is the one meant."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from core import store
+from core.errors import Damaged, Mismatch, MissingAdapter
+from core.store import Passport
+
+
+def passport(**changes) -> Passport:
+    fields = {
+        "task": "spam",
+        "backbone": "quintet-nano",
+        "fingerprint": "f" * 16,
+        "prompt_hash": "p" * 16,
+        "data_hash": "d" * 16,
+        "data": "rows.csv",
+        "metrics": {"accuracy": 0.9},
+        "rows": 10,
+        "seed": 0,
+        "versions": {},
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    return Passport(**{**fields, **changes})
+
+
+def adapter(folder: Path, **changes) -> Path:
+    folder.mkdir(parents=True)
+    made = passport(**changes)
+    (folder / store.PASSPORT).write_text(made.model_dump_json(), encoding="utf-8")
+    (folder / "weights").write_text(made.data)
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_text_is_written_whole_with_its_folders(tmp_path):
+    path = tmp_path / "a" / "b" / "说明.txt"
+    store.write_text(path, "你好\n")
+    store.write_text(path, "new\n")
+    assert path.read_bytes() == b"new\n"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert names(path.parent) == [path.name]
+
+
+def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "text"
+    store.write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        store.write_text(path, "long " * 10_000 + "\ud800")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["text"]
+
+
+def test_json_is_written_for_people(tmp_path):
+    store.write_json(tmp_path / "x.json", {"b": "你好", "a": [1]})
+    text = (tmp_path / "x.json").read_text(encoding="utf-8")
+    assert text.startswith('{\n  "b": "你好"') and text.endswith("}\n")
+    assert json.loads(text) == {"b": "你好", "a": [1]}
+
+
+def test_a_new_folder_appears_at_the_end_of_the_block(tmp_path):
+    path = tmp_path / "deep" / "folder"
+    with store.new_folder(path) as new:
+        (new / "file").write_text("whole")
+        assert not path.exists() and new.parent == path.parent
+    assert (path / "file").read_text() == "whole"
+    assert path.stat().st_mode & 0o777 == 0o755
+    assert names(path.parent) == ["folder"]
+
+
+def test_a_new_folder_replaces_the_old_one(tmp_path):
+    for content in ("one", "two"):
+        with store.new_folder(tmp_path / "folder") as new:
+            (new / content).write_text(content)
+    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path / "folder") == ["two"]
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("existed", [True, False])
+def test_an_error_inside_the_block_leaves_what_was_there(tmp_path, kind, existed):
+    path = tmp_path / "folder"
+    if existed:
+        path.mkdir()
+        (path / "old").write_text("old")
+    with pytest.raises(kind), store.new_folder(path) as new:
+        (new / "half").write_text("half")
+        raise kind
+    assert names(tmp_path) == (["folder"] if existed else [])
+    assert not existed or names(path) == ["old"]
+
+
+def test_a_hash_is_that_of_the_bytes(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert store.file_hash(tmp_path / "x").startswith("ba7816bf8f01cfea")
+
+
+def test_a_passport_lets_its_own_backbone_and_prompt_pass():
+    passport().check(fingerprint="f" * 16, prompt_hash="p" * 16, folder=Path("x"))
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "prompt", "named", "unnamed"),
+    [("0" * 16, "p" * 16, "backbone", "prompt ("), ("f" * 16, "0" * 16, "prompt (", "backbone or")],
+)
+def test_a_passport_names_what_differs(fingerprint, prompt, named, unnamed):
+    with pytest.raises(Mismatch) as caught:
+        passport().check(fingerprint=fingerprint, prompt_hash=prompt, folder=Path("runs/x"))
+    said = str(caught.value)
+    assert named in said and unnamed not in said
+    assert "runs/x" in said and "0000000000000000 here" in said and "quintet finetune spam" in said
+
+
+def test_a_passport_names_everything_that_differs():
+    with pytest.raises(Mismatch, match=r"backbone or tokenizer .* and prompt"):
+        passport().check(fingerprint="0", prompt_hash="0", folder=Path("x"))
+
+
+def test_a_passport_is_read_as_it_was_written(tmp_path):
+    folder = adapter(tmp_path / "adapter", metrics={"f1_spam": 0.5})
+    assert store.read_passport(folder) == passport(metrics={"f1_spam": 0.5})
+
+
+def test_a_folder_without_passport_is_no_adapter(tmp_path):
+    with pytest.raises(MissingAdapter, match=r"passport\.json is missing"):
+        store.read_passport(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"task": "spam"}', None],
+    ids=["empty", "half", "list", "no keys", "no UTF-8", "one key", "an unknown key"],
+)
+def test_a_damaged_passport_is_one_line(tmp_path, content):
+    if content is None:
+        content = json.dumps({**passport().model_dump(), "colour": 1}).encode()
+    (tmp_path / store.PASSPORT).write_bytes(content)
+    with pytest.raises(Damaged, match=r"passport\.json is damaged") as caught:
+        store.read_passport(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_never_takes_a_folder_that_is_there(tmp_path):
+    runs = [store.new_run(tmp_path, "spam", "first try/№ 1") for _ in range(5)]
+    assert len(set(runs)) == 5
+    for run in runs:
+        assert run.is_dir() and run.parent == tmp_path / "spam"
+        assert "-first-try-1" in run.name
+
+
+def test_installed_adapters_are_numbered_and_the_newest_is_served(tmp_path):
+    folders = [adapter(tmp_path / name / "adapter", data=name) for name in ("a", "b", "c")]
+    installed = [store.install(folder.parent) for folder in folders[:2]]
+    assert [path.name for path in installed] == ["1", "2"]
+    assert store.find_adapter("spam") == installed[1]
+    assert store.find_adapter("spam@1") == installed[0]
+    assert (installed[0] / "weights").read_text() == "a"
+    assert store.install(folders[2]).name == "3"  # the folder itself will do
+    assert list(store.installed_versions("spam")) == [1, 2, 3]
+    assert names(store.home() / "adapters" / "spam") == ["1", "2", "3"]
+
+
+def test_a_removed_version_is_not_given_again_to_an_older_one(tmp_path):
+    folder = adapter(tmp_path / "run")
+    for _ in range(10):
+        newest = store.install(folder)
+    assert newest.name == "10"
+    assert store.find_adapter("spam") == newest  # as numbers: 10 comes after 9
+    (store.home() / "adapters" / "spam" / "4" / store.PASSPORT).unlink()
+    assert store.install(folder).name == "11"
+
+
+def test_installed_comes_before_shipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "pretrained")
+    assert not store.served("spam")
+    shipped = adapter(tmp_path / "pretrained" / "adapters" / "spam")
+    assert store.served("spam")
+    assert store.find_adapter("spam") == shipped
+    installed = store.install(shipped)
+    assert store.find_adapter("spam") == installed
+
+
+@pytest.mark.parametrize("version", ["2", "0", "-1", "x", "1.0", "²", "1@2"])
+def test_an_unknown_version_is_refused_with_those_there_are(tmp_path, version):
+    store.install(adapter(tmp_path / "run"))
+    with pytest.raises(MissingAdapter, match="installed versions: 1"):
+        store.find_adapter(f"spam@{version}")
+
+
+def test_a_task_without_adapter_says_how_to_train_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHIPPED", tmp_path)
+    with pytest.raises(MissingAdapter, match="quintet finetune spam --install"):
+        store.find_adapter("spam")
+    with pytest.raises(MissingAdapter, match="installed versions: none"):
+        store.find_adapter("spam@1")
+
+
+def test_what_is_no_adapter_is_not_installed(tmp_path):
+    with pytest.raises(MissingAdapter):
+        store.install(tmp_path)
+    assert store.installed_versions("spam") == {}
+
+
+def test_leftovers_are_no_versions(tmp_path):
+    store.install(adapter(tmp_path / "run"))
+    root = store.home() / "adapters" / "spam"
+    for leftover in (".2.x7f3", "notes", "²"):
+        (root / leftover).mkdir()
+    assert list(store.installed_versions("spam")) == [1]
+
+
+def test_the_home_is_where_the_environment_says(tmp_path, monkeypatch):
+    assert store.home() == Path(os.environ["QUINTET_HOME"])
+    monkeypatch.delenv("QUINTET_HOME")
+    assert store.home().name == "quintet"
+
+
+def test_versions_name_the_libraries_that_are_here():
+    found = store.library_versions()
+    assert {"torch", "transformers", "peft"} <= found.keys()
+    assert all(version[0].isdigit() for version in found.values())
