@@ -132,26 +132,37 @@ def _classification(task: Task[Any], pairs: Sequence[Pair]) -> Measured:
             f"The metric 'classification' needs labels, and the answer of {task.name!r} is "
             f"{type(task.answer).__name__}. Make it a Choice, or take another metric."
         )
-    # Where several labels are right, any of them is.
-    right = [text if text in example.answers else example.answers[0] for example, text in pairs]
+    right = [right_label(example, text) for example, text in pairs]
     return _computed(Classification(task.answer.labels), [text for _, text in pairs], right)
+
+
+def right_label(example: Example[Any], text: str) -> str:
+    """What should have been said; where several labels are right, any of them is."""
+    return text if text in example.answers else example.answers[0]
 
 
 def _translation(task: Task[Any], pairs: Sequence[Pair]) -> Measured:
     return _joined(
-        _suffixed(part, _computed(Translation(_target(part, rows)), *_columns(rows)))
-        for part, rows in _by_part(pairs)
+        _suffixed(part, _computed(Translation(target_language(part, rows)), *_columns(rows)))
+        for part, rows in by_part(pairs)
     )
 
 
 def _squad(task: Task[Any], pairs: Sequence[Pair]) -> Measured:
     return _joined(
-        _suffixed(part, _computed(Squad(), *_columns(rows))) for part, rows in _by_part(pairs)
+        _suffixed(part, _computed(Squad(), *_columns(rows))) for part, rows in by_part(pairs)
     )
 
 
 def _completion(task: Task[Any], pairs: Sequence[Pair]) -> Measured:
-    """One row a prompt; the rest of a plain text is one continuation of many, so no reference."""
+    return _computed(Completion(), *completions(pairs))
+
+
+def completions(pairs: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:
+    """Texts and their references, one row a prompt.
+
+    The rest of a plain text is one continuation of many, so it is no reference.
+    """
     texts: dict[str, str] = {}
     answers: dict[str, list[str]] = {}
     for example, text in pairs:
@@ -161,8 +172,7 @@ def _completion(task: Task[Any], pairs: Sequence[Pair]) -> Measured:
         if example.part != _TEXT_PART:
             known.extend(example.answers)
     # A reference counts once, in an order that does not depend on the rows.
-    references = [sorted(set(known)) for known in answers.values()]
-    return _computed(Completion(), list(texts.values()), references)
+    return list(texts.values()), [sorted(set(known)) for known in answers.values()]
 
 
 def _language_model(likelihoods: Sequence[Likelihood]) -> dict[str, float]:
@@ -206,7 +216,8 @@ def _key(asked: Input) -> str:
     return repr(asked.model_dump())
 
 
-def _by_part(pairs: Sequence[Pair]) -> list[tuple[str, list[Pair]]]:
+def by_part(pairs: Sequence[Pair]) -> list[tuple[str, list[Pair]]]:
+    """The rows of each part, parts in alphabetical order."""
     parts: dict[str, list[Pair]] = {}
     for pair in pairs:
         parts.setdefault(pair[0].part, []).append(pair)
@@ -217,7 +228,7 @@ def _columns(pairs: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:
     return [text for _, text in pairs], [list(example.answers) for example, _ in pairs]
 
 
-def _target(part: str, pairs: Sequence[Pair]) -> Language:
+def target_language(part: str, pairs: Sequence[Pair]) -> Language:
     """The language that a part such as 'en_zh' ends with, else the one of the answers."""
     for language in _LANGUAGES:
         if part.rpartition("_")[2] == language:

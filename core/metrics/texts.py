@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -29,7 +29,7 @@ class Translation(LocalMetric):
 
     def values(self, predictions: list[str], references: list[list[str]]) -> dict[str, Any]:
         """All references of a row count, as sacrebleu counts them."""
-        bleu, chrf = BLEU(tokenize=_TOKENIZERS[self.target]), CHRF()
+        bleu, chrf = (sacrebleu_metric(name, self.target) for name in ("bleu", "chrf"))
         return {
             "bleu": _corpus_score(bleu, predictions, references),
             "chrf": _corpus_score(chrf, predictions, references),
@@ -55,10 +55,24 @@ class Completion(LocalMetric):
         known = [place for place, texts in enumerate(references) if texts]
         if known:
             right = [references[place] for place in known]
-            bleu = BLEU(tokenize=_TOKENIZERS[language_to_split(right)])
+            bleu = sacrebleu_metric("bleu", language_to_split(right))
             values["bleu"] = _corpus_score(bleu, [predictions[place] for place in known], right)
             values["signatures"] = {"bleu": str(bleu.get_signature())}
         return values
+
+
+def sacrebleu_metric(name: Literal["bleu", "chrf"], target: Language) -> BLEU | CHRF:
+    """sacrebleu's metric with the tokenizer of the language."""
+    # Unforced, it complains of references that end in a separate full stop; ours are what they are.
+    return BLEU(tokenize=_TOKENIZERS[target], force=True) if name == "bleu" else CHRF()
+
+
+def streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
+    """As sacrebleu wants them: one list for each place among the references of a row."""
+    widest = max(map(len, references))
+    return [
+        [row[place] if place < len(row) else None for row in references] for place in range(widest)
+    ]
 
 
 def language_to_split(references: Sequence[Sequence[str]]) -> Language:
@@ -72,14 +86,14 @@ def distinct(texts: Sequence[str], size: int = 2) -> float:
 
     It falls as texts are added: compare it on the same inputs only.
     """
-    grams = [gram for text in texts for gram in _grams(_units(text), size)]
-    return len(set(grams)) / len(grams) if grams else 0.0
+    found = [gram for text in texts for gram in grams(text, size)]
+    return len(set(found)) / len(found) if found else 0.0
 
 
 def repetition(text: str, size: int = 4) -> float:
     """The share of n-grams that stood in the text before; 0 where it is shorter than one."""
-    grams = _grams(_units(text), size)
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+    found = grams(text, size)
+    return 1 - len(set(found)) / len(found) if found else 0.0
 
 
 def _units(text: str) -> list[str]:
@@ -88,7 +102,9 @@ def _units(text: str) -> list[str]:
     return list("".join(words)) if language_of(text) == "zh" else words
 
 
-def _grams(units: list[str], size: int) -> list[tuple[str, ...]]:
+def grams(text: str, size: int) -> list[tuple[str, ...]]:
+    """Runs of `size` words, or of characters where the text is Chinese."""
+    units = _units(text)
     return list(zip(*(units[start:] for start in range(size)), strict=False))
 
 
@@ -98,10 +114,6 @@ def _corpus_score(
     """Percent; rows may have different numbers of references, but each has one at least."""
     if not all(references):
         raise BadData("A row has no reference to score against. Give each at least one answer.")
-    widest = max(map(len, references))
-    streams = [
-        [row[place] if place < len(row) else None for row in references] for place in range(widest)
-    ]
-    score = metric.corpus_score(predictions, streams)  # type: ignore[arg-type]
+    score = metric.corpus_score(predictions, streams(references))  # type: ignore[arg-type]
     # Identical texts come out a rounding error above 100.
     return min(float(score.score), 100.0)
