@@ -121,14 +121,14 @@ def _read(path: Path) -> Iterator[Located | Problem]:
 
 
 def _renamed(located: Located, columns_map: Mapping[str, str]) -> Located:
-    row = dict(located.row)
+    row = {name: cell for name, cell in located.row.items() if name not in columns_map.values()}
     for ours, theirs in columns_map.items():
-        if theirs in row:
-            row[ours] = row.pop(theirs)
+        if theirs in located.row:
+            row[ours] = located.row[theirs]
         elif ours not in row:
             raise BadColumns(
                 f"{located.place}: --map names column {theirs!r}, which is not among "
-                f"{', '.join(map(str, row))}.{nearest(theirs, map(str, row))}"
+                f"{', '.join(map(str, located.row))}.{nearest(theirs, map(str, located.row))}"
             )
     return Located(row, located.place)
 

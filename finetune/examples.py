@@ -98,11 +98,13 @@ def hold_out(
 def _needed(
     task: Task[Any], source: str, split: str, columns_map: Mapping[str, str] | None
 ) -> Mapping[str, str] | None:
-    """The renaming, unless the source has the task's columns already: sources may be mixed."""
+    """The renaming, unless the source has the task's own columns only: sources may be mixed."""
     if not columns_map:
         return None
     first = next(read_rows(source, split=split, limit=1))
-    return None if not isinstance(first, Problem) and _known(task, first.row) else columns_map
+    if isinstance(first, Problem) or any(name in first.row for name in columns_map.values()):
+        return columns_map
+    return None if _known(task, first.row) else columns_map
 
 
 def _check_columns(task: Task[Any], row: Row, place: str) -> None:

@@ -15,6 +15,7 @@ from core.task import Row
 LONGEST_ROW = 500_000
 """Bytes of a row; more is a file in the wrong format, not a text to learn from."""
 _BATCH = 1024
+_NO_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Problem:
 
 
 def _csv(path: Path, delimiter: str = ",") -> Iterator[Located | Problem]:
+    csv.field_size_limit(_NO_LIMIT)  # a long cell is one bad row, not the end of the file
     reader = csv.reader((text for _, text in _lines(path)), delimiter=delimiter, strict=True)
     header = _next(path, reader)
     if header is None:
@@ -53,10 +55,11 @@ def _csv(path: Path, delimiter: str = ",") -> Iterator[Located | Problem]:
 
 
 def _next(path: Path, reader: Any) -> list[str] | None:
+    start = reader.line_num + 1
     try:
         found: list[str] | None = next(reader, None)
     except csv.Error as error:
-        raise BadData(f"{path}, line {reader.line_num}: {error}.") from error
+        raise BadData(f"{path}, line {start}: {error}.") from error
     return found
 
 
@@ -88,8 +91,10 @@ def _json(path: Path) -> Iterator[Located | Problem]:
 def _parsed(text: str, place: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    except json.JSONDecodeError as error:
+        raise BadData(f"{place}: broken JSON: {error.msg}.") from error
+    except (RecursionError, ValueError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number too long"
         raise BadData(f"{place}: broken JSON: {reason}.") from error
 
 
@@ -109,7 +114,7 @@ def _parquet(path: Path) -> Iterator[Located | Problem]:
         rows = (row for batch in batches for row in batch.to_pylist())
         for number, row in enumerate(rows, 1):
             yield _sized(row, f"{path}, row {number}")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
         raise BadData(f"{path} is no readable parquet file: {first}") from error
 
@@ -135,9 +140,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _sized(row: dict[str, Any], place: str) -> Located | Problem:
-    size = sum(
-        len(cell.encode("utf-8", "surrogatepass")) for cell in row.values() if isinstance(cell, str)
-    )
+    try:
+        size = sum(len(cell.encode()) for cell in row.values() if isinstance(cell, str))
+    except UnicodeEncodeError:  # "\ud800" in JSON
+        return Problem(place, "a text that is no valid Unicode: half of a surrogate pair")
     return Problem(place, _too_long(size)) if size > LONGEST_ROW else Located(row, place)
 
 
