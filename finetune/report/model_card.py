@@ -1,0 +1,133 @@
+"""The model card: front matter as the Hugging Face hub defines it, and what to be careful about.
+
+https://github.com/huggingface/hub-docs/blob/main/modelcard.md
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import yaml
+
+from finetune.report.edition import Edition
+from finetune.report.measures import Metric
+from finetune.report.results import Results
+
+_PIPELINES: Final = {
+    "accuracy": ("text-classification", "Text Classification"),
+    "macro_f1": ("text-classification", "Text Classification"),
+    "mcc": ("text-classification", "Text Classification"),
+    "exact_match": ("question-answering", "Question Answering"),
+    "f1": ("question-answering", "Question Answering"),
+    "chrf": ("translation", "Translation"),
+}
+"""The hub's task by the family of the first metric; else text generation."""
+_FEW_ROWS: Final = 200
+
+
+def front_matter(edition: Edition) -> str:
+    """YAML for the top of README.md, without the dashes."""
+    results = edition.results
+    passport = results.passport or {}
+    pipeline, name = _pipeline(edition)
+    languages = [code for code in ("en", "zh") if results.data_card.languages.get(code)]
+    values: dict[str, Any] = {
+        **({"language": languages} if languages else {}),
+        "license": "apache-2.0",
+        "library_name": "peft",
+        **({"base_model": passport["backbone"]} if "backbone" in passport else {}),
+        "pipeline_tag": pipeline,
+        "tags": ["lora", "peft", "quintet", results.task],
+        "metrics": list(dict.fromkeys(_type(of) for of in edition.main)),
+        "model-index": [
+            {"name": f"quintet-{results.task}", "results": _results(edition, pipeline, name)}
+        ],
+    }
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def origin(results: Results) -> dict[str, Any]:
+    """What the passport says that the card repeats; empty where it does not."""
+    unknown = {"backbone": "", "fingerprint": "", "data": "", "seed": ""}
+    return unknown | (results.passport or {})
+
+
+def limits(edition: Edition) -> list[str]:
+    """What a careful reader wants to know before using the adapter."""
+    results = edition.results
+    found = [] if results.verdict.better else [f"Not shown to beat “{results.verdict.baseline}”."]
+    if results.rows < _FEW_ROWS:
+        found.append(f"Measured on {results.rows} examples only; mind the width of the intervals.")
+    if leaks := results.leaks:
+        found.append(
+            f"{leaks.exact} exact and {leaks.near} near duplicates of texts seen before are among "
+            "the scored examples."
+        )
+    if results.data_card.cut:
+        found.append(f"{results.data_card.cut} inputs did not fit into the context and were cut.")
+    if weakest := _weakest(edition):
+        found.append(weakest)
+    return found
+
+
+def _weakest(edition: Edition) -> str:
+    found, of = edition.results.slices, edition.deciding
+    if len(found) < 2:
+        return ""
+    pick = max if of.lower_is_better else min
+    worst = pick(found, key=lambda one: one.measured.value)
+    said = edition.say(
+        "interval_of",
+        value=edition.value(of, worst.measured),
+        interval=edition.interval(of, worst.measured),
+    )
+    part = edition.part(worst.name)
+    return f"Weakest by {worst.by}: {part}, {edition.label(of)} {said} on {worst.measured.rows} examples."
+
+
+def _pipeline(edition: Edition) -> tuple[str, str]:
+    families = [of.family for of in edition.main]
+    found = [_PIPELINES[family] for family in families if family in _PIPELINES]
+    return found[0] if found else ("text-generation", "Text Generation")
+
+
+def _results(edition: Edition, pipeline: str, name: str) -> list[dict[str, Any]]:
+    """One for each part of the data, such as a direction of translation."""
+    parts: dict[str, list[Metric]] = {}
+    for of in edition.main:
+        parts.setdefault(of.suffix, []).append(of)
+    return [
+        {
+            "task": {"type": pipeline, "name": name},
+            "dataset": _dataset(edition.results, part),
+            "metrics": [
+                _metric(edition, of) for of in metrics if of.name in edition.subject.metrics
+            ],
+        }
+        for part, metrics in parts.items()
+    ]
+
+
+def _dataset(results: Results, part: str) -> dict[str, str]:
+    slug = re.sub(r"[^a-z0-9]+", "-", results.data.lower()).strip("-") or results.task
+    return {
+        "name": results.data,
+        "type": slug,
+        "split": "test",
+        **({"config": part} if part else {}),
+    }
+
+
+def _metric(edition: Edition, of: Metric) -> dict[str, Any]:
+    found = edition.subject.metrics[of.name]
+    decimals = edition.decimals(of, found)
+    return {
+        "type": _type(of),
+        "name": edition.label(of),
+        "value": round(found.value, decimals),
+    }
+
+
+def _type(of: Metric) -> str:
+    return (of.measure.hub if of.measure else "") or of.family

@@ -1,0 +1,172 @@
+"""What is read first: the scores, the comparisons, the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from finetune.report import curves, plots
+from finetune.report.document import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Folded,
+    Note,
+    Row,
+    Section,
+    Table,
+)
+from finetune.report.edition import Edition
+from finetune.report.measures import Metric, chance, metric, number
+from finetune.report.results import Comparison, Entry, Measured
+
+
+def scores(edition: Edition) -> Section:
+    """Entries as rows, baselines first; what the columns mean; all further metrics, folded."""
+    blocks: list[Block] = [_main_table(edition), _meanings(edition, edition.main)]
+    if edition.further:
+        summary = edition.say("further", count=len(edition.further))
+        table = _further_table(edition)
+        blocks.append(Folded(summary=summary, blocks=(table, _meanings(edition, edition.further))))
+    return Section(
+        name="scores",
+        title=edition.say("scores"),
+        how=edition.say("scores_how"),
+        blocks=tuple(blocks),
+    )
+
+
+def _main_table(edition: Edition) -> Table:
+    columns = [Column(title=edition.say("entry"))]
+    for of in edition.main:
+        columns.append(Column(title=edition.label(of), note=_arrow(of), number=True))
+    columns.append(Column(title=edition.say("rows"), number=True))
+    columns.append(Column(title=edition.say("seconds"), number=True))
+    rows = tuple(_entry_row(edition, entry) for entry in edition.entries)
+    return Table(caption=edition.say("scores_caption"), columns=tuple(columns), rows=rows)
+
+
+def _arrow(of: Metric) -> str:
+    return "↓" if of.lower_is_better else "↑"
+
+
+def _entry_row(edition: Edition, entry: Entry) -> Row:
+    judged = entry is edition.subject
+    name = Cell(
+        text=f"▸ {entry.name}" if judged else entry.name, note=edition.say(entry.kind), quoted=True
+    )
+    whole = max((m.rows for m in entry.metrics.values()), default=edition.results.rows)
+    cells = [name]
+    cells += [_measured(edition, of, entry, whole) for of in edition.main]
+    cells += [Cell(text=f"{whole:,}"), Cell(text=number(entry.seconds, 1))]
+    return Row(cells=tuple(cells), strong=judged)
+
+
+def _measured(edition: Edition, of: Metric, entry: Entry, whole: int) -> Cell:
+    """A value over its interval, and the rows where they are fewer than those of the entry."""
+    found = entry.metrics.get(of.name)
+    if found is None:
+        return Cell(text="–")
+    rows = "" if found.rows == whole else f" · n = {found.rows:,}"
+    mark = edition.say("best") if entry.name in edition.best(of) else ""
+    note = f"{edition.interval(of, found)}{rows}"
+    return Cell(text=edition.value(of, found), note=note, mark=mark)
+
+
+def _meanings(edition: Edition, metrics: Iterable[Metric]) -> Table:
+    """One line for each family of metrics."""
+    families: dict[str, Metric] = {}
+    for of in metrics:
+        families.setdefault(of.family, of)
+    known = [of for of in families.values() if of.measure]
+    rows = tuple(
+        Row(cells=(Cell(text=_family(edition, of)), Cell(text=of.meaning(edition.language))))
+        for of in known
+    )
+    columns = (Column(title=edition.say("metric")), Column(title=edition.say("meaning")))
+    return Table(caption=edition.say("meaning_caption"), columns=columns, rows=rows)
+
+
+def _family(edition: Edition, of: Metric) -> str:
+    bare = Metric(name=of.family, family=of.family)
+    return edition.label(bare)
+
+
+def _further_table(edition: Edition) -> Table:
+    """Metrics as rows, for they are many; entries as columns."""
+    columns = [Column(title=edition.say("metric"))]
+    columns += [Column(title=entry.name, number=True) for entry in edition.entries]
+    rows = []
+    for of in edition.further:
+        name = Cell(text=f"{edition.label(of)} {_arrow(of)}")
+        cells = [
+            _measured(edition, of, e, e.metrics[of.name].rows if of.name in e.metrics else 0)
+            for e in edition.entries
+        ]
+        rows.append(Row(cells=(name, *cells)))
+    return Table(caption=edition.say("further_caption"), columns=tuple(columns), rows=tuple(rows))
+
+
+def comparisons(edition: Edition) -> Section:
+    """The subject beside every other entry, with what a paired test says."""
+    found = sorted(edition.results.comparisons, key=lambda c: c.metric != edition.deciding.name)
+    blocks: tuple[Block, ...] = (Note(text=edition.say("none_compared")),)
+    if found:
+        blocks = (_comparison_table(edition, found),)
+    return Section(
+        name="comparisons",
+        title=edition.say("comparisons"),
+        how=edition.say("comparisons_how"),
+        blocks=blocks,
+    )
+
+
+def _comparison_table(edition: Edition, found: list[Comparison]) -> Table:
+    exact = any(one.p_mcnemar is not None for one in found)
+    columns = [
+        Column(title=edition.say("metric")),
+        Column(title=edition.say("against")),
+        Column(title=edition.say("difference"), number=True),
+        Column(title=edition.say("p_bootstrap"), number=True),
+        Column(title=edition.say("p_randomisation"), number=True),
+        *([Column(title=edition.say("p_mcnemar"), number=True)] if exact else []),
+        Column(title=edition.say("outcome")),
+    ]
+    rows = tuple(_comparison_row(edition, one, exact) for one in found)
+    return Table(caption=edition.say("comparisons_caption"), columns=tuple(columns), rows=rows)
+
+
+def _comparison_row(edition: Edition, one: Comparison, exact: bool) -> Row:
+    of = metric(one.metric, edition.labels)
+    measured = Measured(value=one.difference, low=one.low, high=one.high, rows=0)
+    decimals = edition.decimals(of, measured)
+    value = number(one.difference, decimals, signed=True)
+    note = edition.span(one.low, one.high, decimals, signed=True)
+    cells = [
+        Cell(text=edition.label(of)),
+        Cell(text=one.against, quoted=True),
+        Cell(text=value, note=note),
+        Cell(text=chance(one.p_bootstrap)),
+        Cell(text=chance(one.p_randomisation)),
+    ]
+    if exact:
+        cells.append(Cell(text="–" if one.p_mcnemar is None else chance(one.p_mcnemar)))
+    sign = {"win": "✓", "tie": "≈", "loss": "✗"}[one.outcome]
+    cells.append(Cell(text=f"{sign} {edition.say(one.outcome)}"))
+    return Row(cells=tuple(cells))
+
+
+def pictures(edition: Edition) -> Section | None:
+    """All drawings but those that stand beside their own table."""
+    found: list[Figure | None] = [plots.entries(edition), plots.differences(edition)]
+    found += [curves.confusion(edition), *curves.thresholds(edition), *plots.learning(edition)]
+    drawn = tuple(figure for figure in found if figure)
+    if not drawn:
+        return None
+    return Section(
+        name="pictures",
+        title=edition.say("pictures"),
+        how=edition.say("pictures_how"),
+        blocks=(Figures(figures=drawn),),
+    )
