@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from core.errors import BadSetting, nearest
 
@@ -15,7 +15,12 @@ from core.errors import BadSetting, nearest
 class Settings(BaseModel):
     """Frozen; an unknown key is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _switch(value: Any) -> Any:
+    """YAML reads a bare on and off as truth values."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class LoopSettings(Settings):
@@ -37,7 +42,7 @@ class LoopSettings(Settings):
     """Share of all steps that 'warmup_stable_decay' spends decaying."""
     optim: Literal["adamw", "muon"] = "adamw"
     seed: int = Field(0, ge=0)
-    bf16: Literal["auto", "on", "off"] = "auto"
+    bf16: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """'auto' measures this machine and takes bf16 where it is faster."""
     torch_compile: bool = False
     logging_steps: int = Field(10, ge=1)
@@ -61,9 +66,9 @@ class Part(Settings):
     path: str
     task: str = ""
     split: str = "train"
-    limit: int | None = None
+    limit: int | None = Field(None, ge=1)
     """The first so many rows."""
-    repeat: int = 1
+    repeat: int = Field(1, ge=1)
 
     @classmethod
     def parsed(cls, text: str) -> Part:
@@ -122,7 +127,7 @@ def read(kind: type[S], file: Path | None, given: dict[str, Any]) -> S:
     unknown = [key for key in keys if key not in kind.model_fields]
     if unknown:
         allowed = ", ".join(sorted(kind.model_fields))
-        hint = nearest(unknown[0], kind.model_fields)
+        hint = nearest(str(unknown[0]), kind.model_fields)
         raise BadSetting(f"Unknown key {unknown[0]!r}.{hint} Allowed: {allowed}.")
     try:
         return kind.model_validate(keys)
@@ -147,16 +152,25 @@ def flags(arguments: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
         if not equals:
             given = rest and not rest[0].startswith("--")
             value = rest.pop(0) if given else "true"
-        _put(found, name.replace("-", "_"), value if plain else yaml.safe_load(value))
+        _put(found, name.replace("-", "_"), value if plain else _value(flag, value))
     return found
+
+
+def _value(flag: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadSetting(f"{flag} {text!r} is no valid value: {_reason(error)}.") from error
 
 
 def _put(found: dict[str, Any], name: str, value: Any) -> None:
     group, dot, key = name.partition(".")
-    if dot:
-        found.setdefault(group, {})[key] = value
-    else:
+    if not dot:
         found[name] = value
+    elif isinstance(found.setdefault(group, {}), dict):
+        found[group][key] = value
+    else:
+        raise BadSetting(f"--{group} holds {found[group]!r}; give its keys, as --{name}, alone.")
 
 
 def _yaml(file: Path) -> dict[str, Any]:
@@ -165,7 +179,14 @@ def _yaml(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise BadSetting(f"Cannot read {file}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadSetting(f"{file} is no valid YAML: {str(error).splitlines()[0]}") from error
+        raise BadSetting(f"{file} is no valid YAML: {_reason(error)}.") from error
     if found is not None and not isinstance(found, dict):
         raise BadSetting(f"{file} must hold keys and values, not a {type(found).__name__}.")
     return found or {}
+
+
+def _reason(error: Exception) -> str:
+    """In one line; yaml spreads what it expected, and where, over several."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(error).splitlines()[0]
