@@ -18,6 +18,7 @@ from core.errors import BadData, BadSetting, nearest
 from core.script import language_of
 from core.task import Task, joint
 from finetune import data
+from finetune.examples import read_examples
 from finetune.formats import Problem
 from finetune.settings import Part
 
@@ -122,12 +123,9 @@ def _read(one: Part, tasks: Mapping[str, Task[Any]]) -> Iterator[str]:
     if one.task not in tasks:
         raise BadSetting(f"Unknown task {one.task!r} in --data.{nearest(one.task, tasks)}")
     task = tasks[one.task]
-    for row in data.read_rows(one.path, split=one.split, limit=one.limit):
-        if isinstance(row, Problem):
-            continue
-        for example in task.read(row.row):
-            prompt = task.prompt(example.input)
-            yield f"{prompt}{joint(prompt)}{example.answers[0]}"
+    for example in read_examples(task, [one.path], split=one.split, limit=one.limit).examples:
+        prompt = task.prompt(example.input)
+        yield f"{prompt}{joint(prompt)}{example.answers[0]}"
 
 
 def _digest(train: list[str], held_out: list[str], tokenizer: PreTrainedTokenizerBase) -> str:
