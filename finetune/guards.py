@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 from core.errors import Diverged
 
@@ -17,14 +19,25 @@ class Guard:
     """Decides, step by step, whether an update is safe; raises `Diverged` when it is not any more.
 
     A spike is a gradient norm over 6 standard deviations above the last 64, as OLMo 2 skips them
-    (OLMo et al. 2025, section 3.1); several bad steps in a row end the run.
+    (OLMo et al. 2025, section 3.1); several bad steps in a row end the run. A guard made from
+    the `memory` of another one goes on as that would have.
     """
 
-    def __init__(self) -> None:
-        self._losses: deque[float] = deque(maxlen=_WINDOW)
-        self._norms: deque[float] = deque(maxlen=_WINDOW)
-        self._lowest = math.inf
-        self._bad = 0
+    def __init__(self, memory: Mapping[str, Any] | None = None) -> None:
+        memory = memory or {}
+        self._losses: deque[float] = deque(memory.get("losses", ()), maxlen=_WINDOW)
+        self._norms: deque[float] = deque(memory.get("norms", ()), maxlen=_WINDOW)
+        self._lowest: float = memory.get("lowest", math.inf)
+        self._bad: int = memory.get("bad", 0)
+
+    def memory(self) -> dict[str, Any]:
+        """All it has seen, as JSON can hold it."""
+        return {
+            "losses": list(self._losses),
+            "norms": list(self._norms),
+            "lowest": self._lowest,
+            "bad": self._bad,
+        }
 
     def accepts(self, loss: float, norm: float, step: int) -> bool:
         """Whether to take this step."""
