@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from core import store
 from core.errors import Damaged, Mismatch
 
 _FILES = ("weights.safetensors", "optimizer.pt", "state.json")
+_UNREADABLE = (
+    SafetensorError, ValueError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError
+)  # fmt: skip
+T = TypeVar("T")
 
 
 @dataclass
@@ -35,6 +40,7 @@ class State:
     seconds: float = 0.0
     finished: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
+    guard: dict[str, Any] = field(default_factory=dict)
 
 
 def save(
@@ -75,18 +81,33 @@ def load(
     """
     for name in _FILES:
         if not (path / name).is_file():
-            raise Damaged(f"{path} is incomplete: {name} is missing. Begin anew without --resume.")
-    try:
-        stored = json.loads((path / _FILES[2]).read_text(encoding="utf-8"))
-        weights = load_file(path / _FILES[0])
-        memory = torch.load(path / _FILES[1], weights_only=True)
-    except (SafetensorError, ValueError, RuntimeError, EOFError) as error:
-        raise Damaged(f"{path} is damaged: {error}") from error
-    _check(stored["identity"], identity, path)
+            raise Damaged(
+                f"{path} is incomplete: {name} is missing. "
+                f"Remove the folder to go on from the checkpoint before it."
+            )
+    weights = _read(path / _FILES[0], load_file)
+    memory = _read(path / _FILES[1], lambda file: torch.load(file, weights_only=True))
+    state, then = _read(path / _FILES[2], _state_and_identity)
+    _check(then, identity, path)
     for optimizer, found in zip(optimizers, memory["optimizers"], strict=True):
         optimizer.load_state_dict(found)
     restore_random_state(memory["random"])
-    return State(**stored["state"]), weights
+    return state, weights
+
+
+def _read(path: Path, reader: Callable[[Path], T]) -> T:
+    try:
+        return reader(path)
+    except _UNREADABLE as error:
+        raise Damaged(
+            f"{path} is damaged ({type(error).__name__}). "
+            f"Remove {path.parent} to go on from the checkpoint before it."
+        ) from error
+
+
+def _state_and_identity(path: Path) -> tuple[State, dict[str, Any]]:
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return State(**stored["state"]), stored["identity"]
 
 
 def _check(stored: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:
@@ -98,9 +119,12 @@ def _check(stored: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> No
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of the settings beside the others, so that only what differs is named."""
+    """Keys of the settings beside the others, so that only what differs is named.
+
+    The others win: `data` is the hash of what was read, not the name of the file.
+    """
     settings = identity.get("settings", {})
-    return {**{k: v for k, v in identity.items() if k != "settings"}, **settings}
+    return {**settings, **{k: v for k, v in identity.items() if k != "settings"}}
 
 
 def random_state() -> dict[str, Any]:

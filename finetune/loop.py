@@ -125,6 +125,7 @@ class _Loop(Generic[Batch]):
         if not found:
             return
         self.state, weights = checkpoint.load(found[-1], self.job.optimizers, self.job.identity)
+        self.guard = Guard(self.state.guard)
         self.job.restore(weights)
         self._cut_log()
 
@@ -233,6 +234,7 @@ class _Loop(Generic[Batch]):
     def _save(self) -> None:
         if not self.accelerator.is_main_process:
             return
+        self.state.guard = self.guard.memory()
         checkpoint.save(
             self.job.folder,
             self.state,
