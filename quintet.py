@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from commands import answering, keeping, training
+from commands import answering, keeping, leaking, training
 from core.errors import QuintetError
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -36,6 +36,7 @@ app.add_typer(tokenizer, name="tokenizer")
 app.command(context_settings=KEYS)(training.pretrain)
 data = _group("Look at data before learning from it.")
 data.command("check")(keeping.check_data)
+data.command("leak")(leaking.leak_data)
 app.add_typer(data, name="data")
 adapters = _group("What is served, and whether it fits.")
 adapters.command("list")(keeping.list_adapters)
@@ -53,9 +54,7 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        app(standalone_mode=False)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(app(standalone_mode=False))  # what typer.Exit carries comes back as a number
     except QuintetError as error:
         _fail(f"error: {error}", 2)
     except KeyboardInterrupt as stop:
