@@ -38,8 +38,8 @@ def measure(device: str = "cpu") -> Machine:
     """About a second: times one large matrix product in each precision."""
     fp32 = _flops(device, torch.float32, _SIZE)
     # A small probe first: without hardware support a large bf16 product takes minutes.
-    quick = _flops(device, torch.bfloat16, _SIZE // 8, repeats=1)
-    slow = quick < 0.1 * _flops(device, torch.float32, _SIZE // 8, repeats=1)
+    quick = _flops(device, torch.bfloat16, _SIZE // 8)
+    slow = quick < 0.1 * _flops(device, torch.float32, _SIZE // 8)
     bf16 = quick if slow else _flops(device, torch.bfloat16, _SIZE)
     return Machine(
         device=device,

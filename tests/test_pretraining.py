@@ -31,6 +31,15 @@ QUICK = PretrainSettings(
 WEIGHTS = "backbone/model.safetensors"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Matrices this small are multiplied faster by one thread, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def packed(tokenizer, texts, tmp_path_factory) -> corpus.Corpus:
     folder = tmp_path_factory.mktemp("corpus")

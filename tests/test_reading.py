@@ -188,7 +188,7 @@ BYTES = (
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "txt"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(content=BYTES)
 @example(content=b'{"a": "\\ud800"}')
 @example(content=b"[1e999, -0, NaN]")

@@ -17,7 +17,7 @@ def ids_of(tokenizer, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=60))
 @example(text="")
 @example(text=" \n\t\r\n  a\u3000b\u00a0 ")
