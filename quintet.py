@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from commands import answering, keeping, leaking, training
+from commands import answering, evaluating, keeping, leaking, training
 from core.errors import QuintetError
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -27,7 +27,8 @@ def _group(about: str) -> typer.Typer:
 app = _group("One GPT, five skills: generation, sentiment, spam, translation, questions.")
 app.command()(training.quickstart)
 app.command(context_settings=KEYS)(training.finetune)
-app.command()(answering.evaluate)
+app.command()(evaluating.evaluate)
+app.command()(evaluating.calibrate)
 app.command(context_settings=KEYS)(answering.predict)
 app.command()(answering.demo)
 tokenizer = _group("From raw text to a tokenizer.")

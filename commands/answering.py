@@ -1,4 +1,4 @@
-"""Commands that use an adapter: evaluate, predict, demo."""
+"""Commands that use an adapter: predict, demo."""
 
 from __future__ import annotations
 
@@ -13,68 +13,21 @@ from commands.options import (
     AdapterName,
     BackboneName,
     ColumnMap,
-    Data,
     Device,
     Json,
     Limit,
     Output,
     TaskName,
-    bundled,
     console,
     dumped,
     mapping,
     open_service,
     sampling,
-    the_task,
 )  # fmt: skip
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
     from core.application import Application, Prediction
-
-
-def evaluate(
-    task: TaskName,
-    data: Data = None,
-    adapter: AdapterName = None,
-    column_map: ColumnMap = "",
-    limit: Limit = None,
-    split: Annotated[str | None, typer.Option(help="Default: test, else validation.")] = None,
-    direction: Annotated[str, typer.Option(help="en-zh, zh-en or both.")] = "both",
-    base: Annotated[bool, typer.Option("--base", help="The bare backbone, no adapter.")] = False,
-    backbone: BackboneName = None,
-    output: Output = None,
-    as_json: Json = False,
-    device: Device = "auto",
-) -> None:
-    """Score an adapter beside a trivial baseline on the same rows."""
-    from finetune import evaluation, progress, score_table
-
-    found, sources = the_task(task), list(data or [bundled(task, "test")])
-    columns = mapping(column_map)
-    reading = evaluation.read_test(
-        found, sources, columns_map=columns, limit=limit, direction=direction, split=split
-    )
-    train = evaluation.training_examples(found, sources, bundled(task, "train"), columns)
-    service = open_service(backbone, device)
-    application = service.bare(task) if base else service.application(task, adapter)
-    screen = console(stderr=True)
-    for problem in reading.problems:
-        screen.print(f"left out: {problem}", markup=False)
-    with progress.counting(screen, f"scoring {task}") as told:
-        result = evaluation.evaluate(
-            application, reading, train, name=", ".join(sources), progress=told
-        )
-    if output:
-        evaluation.write(result, output)
-    if as_json:
-        typer.echo(dumped(result.score.as_json()))
-        return
-    title = "backbone" if base else "adapter"
-    console().print(score_table.table({title: result.score, result.baseline_name: result.baseline}))
-    for name, signature in result.score.signatures.items():
-        typer.echo(f"{name}: {signature}")
-    typer.echo(f"{result.score.rows} examples of {result.score.data}")
 
 
 def predict(
@@ -159,5 +112,6 @@ def _shown(found: Prediction) -> str:
     """The answer, with probabilities where it was chosen."""
     if not found.probabilities:
         return found.text
+    text = "not sure enough to answer" if found.abstained else found.text
     each = ", ".join(f"{label} {share:.3f}" for label, share in found.probabilities.items())
-    return f"{found.text} ({each})"
+    return f"{text} ({each})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import BadInput, BadSetting
 from core.passage import Passage
+from core.passport import OperatingPoint
 from core.prompting import (
     Encoded,
     Prompt,
@@ -46,6 +47,8 @@ class Prediction(BaseModel):
     """The place of the text in the passage, in characters."""
     dropped: int = 0
     """Characters of the input that did not fit into the context."""
+    abstained: bool = False
+    """Too unsure to be an answer, as the adapter's operating point says; `text` is the best guess."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,18 @@ class Likelihood:
 class Application(Generic[In]):
     """`Application(task, engine, "sentiment")("What a day!")`; without adapter, the bare backbone."""
 
-    def __init__(self, task: Task[In], engine: Engine, adapter: str | None = None) -> None:
+    def __init__(
+        self,
+        task: Task[In],
+        engine: Engine,
+        adapter: str | None = None,
+        *,
+        operating_point: OperatingPoint | None = None,
+    ) -> None:
         self.task = task
         self.engine = engine
         self.adapter = adapter
+        self._point = operating_point or OperatingPoint()
         self._tokenizer = engine.backbone.tokenizer
         self._budget = answer_budget(task, engine.backbone.context)
         self._marks = (
@@ -201,9 +212,7 @@ class Application(Generic[In]):
         ]
 
     def _choice(self, labels: tuple[str, ...], row: list[float], dropped: int) -> Prediction:
-        probabilities = dict(zip(labels, row, strict=True))
-        text = max(labels, key=lambda label: probabilities[label])
-        return Prediction(text=text, probabilities=probabilities, dropped=dropped)
+        return decide(dict(zip(labels, row, strict=True)), self._point, dropped=dropped)
 
     def _written(self, ids: list[int], passage: Passage | None, dropped: int) -> Prediction:
         if passage is None:
@@ -225,6 +234,23 @@ class Application(Generic[In]):
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return _OPEN_END.sub("", str(text)).strip()
+
+
+def decide(raw: Mapping[str, float], point: OperatingPoint, *, dropped: int = 0) -> Prediction:
+    """The label that an operating point makes of the raw probabilities of all labels."""
+    scaled = {label: share ** (1 / point.temperature) for label, share in raw.items()}
+    whole = sum(scaled.values())
+    probabilities = {label: share / whole for label, share in scaled.items()}
+    rest = [label for label in raw if label != point.label or point.threshold is None]
+    text = max(rest, key=lambda label: probabilities[label])
+    if point.threshold is not None and probabilities[point.label] >= point.threshold:
+        text = point.label
+    return Prediction(
+        text=text,
+        probabilities=probabilities,
+        dropped=dropped,
+        abstained=probabilities[text] < point.abstain_below,
+    )
 
 
 def _batched(

@@ -48,6 +48,11 @@ class Backbone:
         return int(positions or self.model.config.n_positions)
 
     @property
+    def tokenizer_hash(self) -> str:
+        """Of the tokenizer alone, so that a mismatch can be named."""
+        return hash_tokenizer(self.tokenizer)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights lie."""
         return self.model.device
@@ -182,13 +187,20 @@ def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
     ):
         configuration.pop(volatile, None)
     digest.update(json.dumps(configuration, sort_keys=True, default=str).encode())
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    digest.update(
-        backend.to_str().encode()
-        if backend
-        else repr(sorted(tokenizer.get_vocab().items())).encode()
-    )
+    digest.update(_rules(tokenizer))
     return digest.hexdigest()[:16]
+
+
+def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
+    """16 hex digits over everything that decides how a text becomes tokens."""
+    return hashlib.sha256(_rules(tokenizer)).hexdigest()[:16]
+
+
+def _rules(tokenizer: PreTrainedTokenizerBase) -> bytes:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend:
+        return bytes(backend.to_str().encode())
+    return repr(sorted(tokenizer.get_vocab().items())).encode()
 
 
 def refreshed(backbone: Backbone) -> Backbone:

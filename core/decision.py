@@ -15,6 +15,7 @@ from core.task import Choice, In, Task
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+DECISION = "decision.json"
 _SENTINEL = "\ue000text\ue001"
 
 

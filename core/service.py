@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.application import Application
 from core.errors import MissingAdapter, UnknownTask, nearest
-from core.store import Passport
+from core.passport import Passport
 from core.task import Task
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Service:
         with self._lock:
             if key not in self._passports:
                 self._passports[key] = self._load(key, task, folder or store.find_adapter(name))
-        return Application(task, self.engine, key)
+        point = self._passports[key].operating_point
+        return Application(task, self.engine, key, operating_point=point)
 
     def bare(self, name: str) -> Application[Any]:
         """The backbone without an adapter, asked in the task's words."""
@@ -69,6 +70,7 @@ class Service:
             )
         passport.check(
             fingerprint=self.engine.backbone.fingerprint,
+            tokenizer_hash=self.engine.backbone.tokenizer_hash,
             prompt_hash=task.prompt_hash,
             folder=folder,
         )

@@ -12,52 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.errors import Damaged, Mismatch, MissingAdapter
+from core.errors import Damaged, MissingAdapter
+from core.passport import PASSPORT, Passport, read_passport
 
 SHIPPED = Path(__file__).parent / "pretrained"
-PASSPORT = "passport.json"
 
-
-class Passport(BaseModel):
-    """What an adapter was made from; it is served only where all of it still holds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: str
-    backbone: str
-    fingerprint: str
-    prompt_hash: str
-    data_hash: str
-    data: str
-    metrics: dict[str, float]
-    rows: int
-    """How many examples the metrics were measured on."""
-    scored_on: Literal["test", "validation"] = "test"
-    """'validation' rows have picked the checkpoint, so they flatter it; 'test' rows have not."""
-    baseline: dict[str, float] = {}
-    seed: int
-    versions: dict[str, str]
-    created: str
-
-    def check(self, *, fingerprint: str, prompt_hash: str, folder: Path) -> None:
-        """Raise `Mismatch`, naming what differs, unless backbone and prompt are the trained ones."""
-        differs = []
-        if self.fingerprint != fingerprint:
-            differs.append(
-                f"backbone or tokenizer ({self.fingerprint} trained, {fingerprint} here)"
-            )
-        if self.prompt_hash != prompt_hash:
-            differs.append(f"prompt ({self.prompt_hash} trained, {prompt_hash} here)")
-        if differs:
-            raise Mismatch(
-                f"The adapter in {folder} does not fit: {' and '.join(differs)}. "
-                f"Load the backbone it was trained on, or train anew: quintet finetune {self.task}"
-            )
+__all__ = ["PASSPORT", "Passport", "read_passport"]  # they live in `core/passport.py`
 
 
 def home() -> Path:
@@ -116,17 +80,6 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_passport(folder: Path) -> Passport:
-    """The passport in an adapter's folder; `MissingAdapter` or `Damaged` where there is none."""
-    path = folder / PASSPORT
-    if not path.is_file():
-        raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.")
-    try:
-        return Passport.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise Damaged(f"{path} is damaged: {error.errors()[0]['msg']}.") from error
-
-
 def new_run(root: Path, task: str, name: str) -> Path:
     """A fresh folder `root/task/<time>-<name>`; an existing one is never taken."""
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[:40]}"
@@ -178,6 +131,16 @@ def install(run: Path) -> Path:
     with new_folder(target) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
     return target
+
+
+def code_version() -> str:
+    """The version of the package, and 8 hex digits over its source files."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for folder in ("core", "apps", "finetune"):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return f"{library_versions().get('quintet', 'unknown')}+{digest.hexdigest()[:8]}"
 
 
 def library_versions() -> dict[str, str]:

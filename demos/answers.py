@@ -91,7 +91,8 @@ class Bars:
 
     def show(self, asked: Asked[Any]) -> Iterator[Shown]:
         found = next(asked.application.predict([asked.input]))
-        yield Shown([found.probabilities], _not_read(found.dropped))
+        unsure = "Not sure enough to answer." if found.abstained else ""
+        yield Shown([found.probabilities], unsure or _not_read(found.dropped))
 
     def hidden(self) -> list[Any]:
         return [gr.update(visible=False)]

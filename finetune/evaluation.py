@@ -1,32 +1,89 @@
-"""Sources and an application → a score and the baseline beside it, on the same rows."""
+"""Sources and contestants → everyone's answers to the same rows, beside what costs nothing."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from typing import Generic
 
-from core import store
-from core.application import Application, Prediction
+from core.application import Application
 from core.errors import BadData, BadSetting, nearest
 from core.task import Example, In, Task
 from finetune import data
-from finetune.baselines import baseline_score
+from finetune.answers import Answers, Kind
+from finetune.baselines import baselines
+from finetune.counts import Counts, count, deciding
 from finetune.examples import Reading, read_examples
-from finetune.scoring import Progress, Score, score
+from finetune.scoring import Score, answer, score_of
+
+
+@dataclass(frozen=True)
+class Contestant(Generic[In]):
+    """Someone who is asked."""
+
+    name: str
+    kind: Kind
+    application: Application[In]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """The score of an adapter, of the bare backbone where asked for, and of the baseline."""
+class Evaluation(Generic[In]):
+    """Everyone's answers: baselines first, the subject last."""
 
-    score: Score
-    predictions: tuple[Prediction, ...]
-    examples: tuple[Example[Any], ...]
-    baseline_name: str
-    baseline: Score
+    task: Task[In]
+    data: str
+    reading: Reading[In]
+    train: tuple[Example[In], ...]
+    """What the baselines learned from."""
+    answers: tuple[Answers, ...]
+    seconds: float
+
+    @property
+    def examples(self) -> tuple[Example[In], ...]:
+        """What was asked."""
+        return self.reading.examples
+
+    @property
+    def subject(self) -> Answers:
+        """Who is judged."""
+        return self.answers[-1]
+
+    @cached_property
+    def score(self) -> Score:
+        """Of the subject."""
+        return self.score_of(self.subject)
+
+    def score_of(self, answers: Answers) -> Score:
+        """Of any of them."""
+        return score_of(self.task, self.examples, answers, data=self.data)
+
+    @cached_property
+    def counts(self) -> Mapping[str, Mapping[str, Counts]]:
+        """Name → metric → its sums by row; the deciding metric is among them."""
+        found = {}
+        for answers in self.answers:
+            counts = count(self.task, self.examples, answers)
+            decides = deciding(self.task, counts)
+            found[answers.name] = counts | ({decides.name: decides} if decides else {})
+        return found
+
+    @property
+    def deciding(self) -> str:
+        """The name of the value that decides."""
+        found = deciding(self.task, dict(self.counts[self.subject.name]))
+        if found is None:
+            raise BadSetting(f"select_by of {self.task.name!r} names what was not measured.")
+        return found.name
+
+    @cached_property
+    def best_baseline(self) -> Answers | None:
+        """The one that is hardest to beat on the deciding value."""
+        name = self.deciding
+        found = [(a, self.counts[a.name].get(name)) for a in self.answers if a.kind == "baseline"]
+        rated = [(counts.sign * counts.of_all(), a) for a, counts in found if counts]
+        return max(rated, key=lambda pair: pair[0])[1] if rated else None
 
 
 def test_split(source: str) -> str:
@@ -62,6 +119,9 @@ def read_test(
     reading = Reading(
         by_row=tuple(row for one in found for row in one.by_row),
         problems=tuple(problem for one in found for problem in one.problems),
+        sources=tuple(
+            source for source, one in zip(sources, found, strict=True) for _ in one.by_row
+        ),
     )
     return reading if direction == "both" else _part(reading, direction, task)
 
@@ -75,49 +135,59 @@ def _part(reading: Reading[In], direction: str, task: Task[In]) -> Reading[In]:
             f"{task.title} has no direction {direction!r}; there: {allowed}, both."
             f"{nearest(part, parts)}"
         )
-    rows = (tuple(e for e in row if e.part == part) for row in reading.by_row)
-    return Reading(by_row=tuple(row for row in rows if row), problems=reading.problems)
+    rows = [tuple(e for e in row if e.part == part) for row in reading.by_row]
+    kept = [(row, source) for row, source in zip(rows, reading.sources, strict=True) if row]
+    return Reading(
+        by_row=tuple(row for row, _ in kept),
+        problems=reading.problems,
+        sources=tuple(source for _, source in kept),
+    )
 
 
 def evaluate(
-    application: Application[In],
+    contestants: Sequence[Contestant[In]],
     reading: Reading[In],
     train: Sequence[Example[In]],
     *,
     name: str,
-    progress: Progress | None = None,
-) -> Evaluation:
-    """Score the application, and beside it what costs nothing, learned from `train`."""
-    examples = reading.examples
+    against_baselines: bool = True,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation[In]:
+    """Ask everyone the same; the last contestant is the subject. Baselines learn from `train`."""
+    task, examples = contestants[-1].application.task, reading.examples
     if not examples:
         raise BadData(f"{name} holds no rows to score.")
-    found, predictions = score(application, examples, data=name, progress=progress)
-    baseline_name, baseline = baseline_score(application.task, train, examples, data=name)
+    began = time.perf_counter()
+    free = baselines(task, train, examples, seed=seed) if against_baselines else []
+    asked: list[Answers] = []
+    for number, one in enumerate(contestants):
+        asked.append(
+            answer(
+                one.application,
+                examples,
+                name=one.name,
+                kind=one.kind,
+                progress=_share(progress, number, len(contestants)),
+            )
+        )
     return Evaluation(
-        score=found,
-        predictions=predictions,
-        examples=examples,
-        baseline_name=baseline_name,
-        baseline=baseline,
+        task=task,
+        data=name,
+        reading=reading,
+        train=tuple(train),
+        answers=(*free, *asked),
+        seconds=time.perf_counter() - began,
     )
 
 
-def write(found: Evaluation, folder: Path) -> None:
-    """`results.json` with both scores, and `predictions.jsonl` with a line an example."""
-    lines = (
-        {
-            **example.input.model_dump(mode="json"),
-            "answers": list(example.answers),
-            "prediction": prediction.text,
-            **({"probabilities": prediction.probabilities} if prediction.probabilities else {}),
-            "dropped": prediction.dropped,
-        }
-        for example, prediction in zip(found.examples, found.predictions, strict=True)
-    )
-    text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
-    store.write_text(folder / "predictions.jsonl", text)
-    scores = {"score": found.score.as_json(), found.baseline_name: found.baseline.as_json()}
-    store.write_json(folder / "results.json", scores)
+def _share(
+    progress: Callable[[int, int], None] | None, number: int, all_: int
+) -> Callable[[int, int], None] | None:
+    """The progress of one contestant among all."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(number * total + done, all_ * total)
 
 
 def training_examples(

@@ -24,11 +24,21 @@ class Reading(Generic[In]):
 
     by_row: tuple[tuple[Example[In], ...], ...]
     problems: tuple[Problem, ...] = ()
+    sources: tuple[str, ...] = ()
+    """The source of each row of `by_row`, where more than one was read."""
 
     @property
     def examples(self) -> tuple[Example[In], ...]:
         """All examples, in the order of the rows."""
         return tuple(example for row in self.by_row for example in row)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The source of each example."""
+        if not self.sources:
+            return ("",) * len(self.examples)
+        pairs = zip(self.sources, self.by_row, strict=True)
+        return tuple(source for source, row in pairs for _ in row)
 
     @property
     def rows(self) -> int:

@@ -15,11 +15,15 @@ from core.application import Application
 from core.decision import write_decision
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
-from core.store import Passport
+from core.passport import Passport
 from core.task import In, Task
-from finetune import card, checkpoint, data, evaluation, lora, preview, progress
-from finetune.evaluation import Evaluation
+from core.weights import WEIGHTS
+from finetune import checkpoint, data, evaluation, lora, preview, progress
+from finetune.evaluation import Contestant, Evaluation
 from finetune.examples import Reading, hold_out, read_examples
+from finetune.report import render
+from finetune.report.build import build
+from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -46,6 +50,8 @@ class Request(Generic[In]):
     """The adapter to go on from."""
     resume: bool = False
     device: str = "auto"
+    command: str = ""
+    """What a person types to get the same, for the report."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Run:
 
     folder: Path
     passport: Passport
+    results: Results
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,10 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
         folder = store.find_adapter(task.name)
         passport = store.read_passport(folder)
         passport.check(
-            fingerprint=engine.backbone.fingerprint, prompt_hash=task.prompt_hash, folder=folder
+            fingerprint=engine.backbone.fingerprint,
+            tokenizer_hash=engine.backbone.tokenizer_hash,
+            prompt_hash=task.prompt_hash,
+            folder=folder,
         )
     except (MissingAdapter, Mismatch):
         return None
@@ -173,7 +183,7 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
         data_hash=material.train.digest,
     )
     with progress.training(console, f"fine-tuning {task.name}") as seen:
-        state = lora.train(
+        lora.train(
             engine,
             lesson,
             request.settings,
@@ -185,9 +195,9 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
         )
     progress.plot_log(folder / "log.jsonl", folder / "loss.png")
     found = _score(request, engine, folder / "adapter", material, console)
-    passport = _passport(request, engine, material, found, state.metrics)
-    _finish(task, engine, folder / "adapter", passport, found)
-    return Run(folder, passport)
+    passport = _passport(request, engine, material, found, folder / "adapter")
+    results = _finish(request, engine, folder, passport, found)
+    return Run(folder, passport, results)
 
 
 def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
@@ -206,42 +216,52 @@ def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
 
 def _score(
     request: Request[In], engine: Engine, adapter: Path, material: Material[In], console: Console
-) -> Evaluation | None:
-    if not material.test.by_row:
-        return None
-    engine.adapters.load("final", adapter)
+) -> Evaluation[In]:
+    """On the test rows, or else on those that picked the checkpoint; beside what it came from."""
+    folders = {"before": request.start, "adapter": adapter}
+    kept = {name: folder for name, folder in folders.items() if folder}
+    for name, folder in kept.items():
+        engine.adapters.load(name, folder)
+    asked = [Contestant("base", "base", Application(request.task, engine))]
+    asked += [Contestant(name, "adapter", Application(request.task, engine, name)) for name in kept]
     try:
-        with progress.counting(console, "scoring") as told:
+        with progress.counting(console, f"scoring {request.task.name}") as told:
             return evaluation.evaluate(
-                Application(request.task, engine, "final"),
-                material.test,
+                asked,
+                material.test if material.test.by_row else material.validation,
                 material.train.examples,
-                name=", ".join(request.test or request.sources),
+                name=", ".join(_short(source) for source in request.test or request.sources),
+                seed=request.settings.seed,
                 progress=told,
             )
     finally:
-        engine.adapters.delete("final")
+        for name in kept:
+            engine.adapters.delete(name)
 
 
 def _passport(
-    request: Request[Any],
+    request: Request[In],
     engine: Engine,
-    material: Material[Any],
-    found: Evaluation | None,
-    picked: Mapping[str, float],
+    material: Material[In],
+    found: Evaluation[In],
+    adapter: Path,
 ) -> Passport:
-    scored_rows = found.score.rows if found else len(material.validation.examples)
+    best = found.best_baseline
     return Passport(
         task=request.task.name,
         backbone=engine.backbone.name,
         fingerprint=engine.backbone.fingerprint,
+        tokenizer_hash=engine.backbone.tokenizer_hash,
         prompt_hash=request.task.prompt_hash,
+        weights_hash=store.file_hash(adapter / WEIGHTS),
+        code_version=store.code_version(),
         data_hash=material.train.digest,
         data=", ".join(_short(source) for source in request.sources),
-        metrics=found.score.metrics if found else dict(picked),
-        rows=scored_rows,
-        scored_on="test" if found else "validation",
-        baseline=found.baseline.metrics if found else {},
+        metrics=found.score.metrics,
+        rows=found.score.rows,
+        scored_on="test" if material.test.by_row else "validation",
+        baseline=found.score_of(best).metrics if best else {},
+        baseline_name=best.name if best else "",
         seed=request.settings.seed,
         versions=store.library_versions(),
         created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -255,8 +275,20 @@ def _short(source: str) -> str:
 
 
 def _finish(
-    task: Task[Any], engine: Engine, folder: Path, passport: Passport, found: Evaluation | None
-) -> None:
-    write_decision(task, engine.backbone.tokenizer, folder)
-    store.write_text(folder / "README.md", card.adapter_card(task, passport, found))
-    store.write_json(folder / store.PASSPORT, passport.model_dump())
+    request: Request[In], engine: Engine, folder: Path, passport: Passport, found: Evaluation[In]
+) -> Results:
+    """The report beside the adapter; its card, decision and passport within it."""
+    results = build(
+        found,
+        commands=(request.command,) if request.command else (),
+        seed=request.settings.seed,
+        passport=passport,
+        log=folder / "log.jsonl",
+        device=str(engine.backbone.device),
+    )
+    adapter = folder / "adapter"
+    render.write(results, folder / "report")
+    write_decision(request.task, engine.backbone.tokenizer, adapter)
+    store.write_text(adapter / "README.md", render.card(results))
+    store.write_json(adapter / store.PASSPORT, passport.model_dump())
+    return results

@@ -135,7 +135,7 @@ def _no_column(name: str, row: Row, place: str) -> str:
 
 
 def _columns(task: Task[Any]) -> tuple[str, ...]:
-    return ("prediction", "dropped", "span_start", "span_end", *_label_columns(task))
+    return ("prediction", "dropped", "abstained", "span_start", "span_end", *_label_columns(task))
 
 
 def _label_columns(task: Task[Any]) -> list[str]:
@@ -182,7 +182,8 @@ def _cells(task: Task[Any], found: Prediction) -> dict[str, Any]:
     start, end = found.span or (None, None)
     spans = {"span_start": start, "span_end": end} if hasattr(task.answer, "passage") else {}
     shares = {f"probability_{label}": share for label, share in found.probabilities.items()}
-    return {"prediction": found.text, **shares, **spans, "dropped": found.dropped}
+    unsure = {"abstained": found.abstained} if shares else {}
+    return {"prediction": found.text, **shares, **spans, "dropped": found.dropped, **unsure}
 
 
 def _write(output: Path, rows: Sequence[Row]) -> None:

@@ -1,36 +1,35 @@
-"""Scores side by side, for a terminal."""
+"""Results side by side, for a terminal."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from rich.markup import escape
 from rich.table import Table
 
-from finetune.scoring import Score
+from finetune.report.results import Entry, Measured, Results
 
 
-def table(scores: Mapping[str, Score]) -> Table:
-    """Rows are values, columns are models; a dash where a model has no such value."""
-    drawn = Table("metric")
-    for name in scores:
-        drawn.add_column(escape(name), justify="right")
-    for metric in dict.fromkeys(name for score in scores.values() for name in score.metrics):
-        values = [score.metrics.get(metric) for score in scores.values()]
-        drawn.add_row(escape(metric), *_cells(values))
+def table(results: Results) -> Table:
+    """A row a contestant, baselines first; a column for each value of the subject, with intervals.
+
+    Precision and recall of single labels are left to the report.
+    """
+    subject = results.entries[-1]
+    names = [name for name in subject.metrics if not name.startswith(("precision_", "recall_"))]
+    drawn = Table(f"{results.rows:,} rows")
+    for name in names:
+        drawn.add_column(escape(name.replace("_", " ")), justify="right")
+    for entry in results.entries:
+        style = "bold" if entry.name == results.subject else ""
+        drawn.add_row(escape(entry.name), *(_cell(entry, subject, n) for n in names), style=style)
     return drawn
 
 
-def _cells(values: list[float | None]) -> list[str]:
-    # Percentages need fewer places than fractions; a row is written in one way.
-    places = 2 if any(value is not None and abs(value) > 1 for value in values) else 3
-    return ["-" if value is None else f"{value:.{places}f}" for value in values]
+def _cell(entry: Entry, subject: Entry, name: str) -> str:
+    found = entry.metrics.get(name)
+    return "-" if found is None else written(found, beside=subject.metrics[name])
 
 
-def markdown(scores: Mapping[str, Score]) -> str:
-    """The same as a Markdown table."""
-    rows = [["value", *scores], ["---", *["---:"] * len(scores)]]
-    for metric in dict.fromkeys(name for score in scores.values() for name in score.metrics):
-        values = [score.metrics.get(metric) for score in scores.values()]
-        rows.append([metric, *_cells(values)])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+def written(found: Measured, *, beside: Measured) -> str:
+    """A value with its interval; what stands in one column is written in one way."""
+    places = 2 if max(abs(found.value), abs(beside.value)) > 1.5 else 3
+    return f"{found.value:.{places}f} ({found.low:.{places}f}-{found.high:.{places}f})"

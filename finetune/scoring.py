@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from core.errors import BadData, BadSetting, Diverged, nearest
 from core.metrics import Classification, Completion, LanguageModel, Squad, Translation
 from core.metrics.texts import language_to_split
 from core.task import Choice, Example, In, Input, Language, MetricName, Task
+from finetune.answers import Answers, Kind
 
 if TYPE_CHECKING:
     from core.application import Application, Likelihood, Prediction
@@ -57,31 +59,54 @@ class Score:
         }
 
 
-def score(
+def answer(
     application: Application[In],
     examples: Sequence[Example[In]],
     *,
-    data: str = "",
+    name: str = "adapter",
+    kind: Kind = "adapter",
     batch_size: int = 16,
     progress: Progress | None = None,
-) -> tuple[Score, tuple[Prediction, ...]]:
-    """The score, and a prediction for each example; equal inputs are asked once.
+) -> Answers:
+    """A prediction for each example, and what its answer costs where that is measured.
 
-    `progress` is told how many of how many answers are done. Raises `BadData` without examples.
+    Equal inputs are asked once. `progress` is told how many of how many answers are done. Raises
+    `BadData` without examples.
     """
-    task = application.task
+    task, began = application.task, time.perf_counter()
     if not examples:
         raise BadData(f"Nothing to score for {task.name!r}: there are no examples.")
     asked = {_key(example.input): example.input for example in examples}
     surprising = "language_model" in task.metrics
-    total = len(asked) + len(examples) * surprising
-    step = _Counter(total, progress)
+    step = _Counter(len(asked) + len(examples) * surprising, progress)
     found = application.predict(list(asked.values()), batch_size=batch_size)
     answered = dict(zip(asked, step.each(found), strict=True))
-    predictions = tuple(answered[_key(example.input)] for example in examples)
-    likelihoods = tuple(step.each(application.log_likelihood(examples))) if surprising else None
-    metrics, signatures = measure(task, examples, predictions, likelihoods)
-    return Score(task.name, data, len(examples), metrics, signatures), predictions
+    likelihoods = tuple(step.each(application.log_likelihood(examples))) if surprising else ()
+    return Answers(
+        name=name,
+        kind=kind,
+        predictions=tuple(answered[_key(example.input)] for example in examples),
+        likelihoods=likelihoods,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def score_of(
+    task: Task[In], examples: Sequence[Example[In]], answers: Answers, *, data: str = ""
+) -> Score:
+    """What these answers are worth."""
+    metrics, signatures = measure(task, examples, answers.predictions, answers.likelihoods)
+    if answers.kind == "baseline":  # their tokens are bytes: the perplexities do not compare
+        metrics.pop("perplexity", None)
+    return Score(task.name, data, len(examples), metrics, signatures)
+
+
+def score(
+    application: Application[In], examples: Sequence[Example[In]], *, data: str = ""
+) -> tuple[Score, tuple[Prediction, ...]]:
+    """The score, and a prediction for each example."""
+    answers = answer(application, examples)
+    return score_of(application.task, examples, answers, data=data), answers.predictions
 
 
 def measure(
@@ -90,16 +115,18 @@ def measure(
     predictions: Sequence[Prediction],
     likelihoods: Sequence[Likelihood] | None = None,
 ) -> Measured:
-    """The values of `task.metrics`; those of the language model only with `likelihoods`."""
+    """The values of `task.metrics`: of written texts with `predictions`, of likelihoods with those."""
     if not examples:
         raise BadData(f"Nothing to score for {task.name!r}: there are no examples.")
-    texts = (prediction.text for prediction in predictions)
-    pairs: list[Pair] = list(zip(examples, texts, strict=True))
+    texts = [prediction.text for prediction in predictions]
+    pairs: list[Pair] = list(zip(examples, texts, strict=True)) if texts else []
     metrics: dict[str, float] = {}
     signatures: dict[str, str] = {}
     for name in task.metrics:
         if name == "language_model":
             values = _language_model(likelihoods or ())
+        elif not pairs:
+            continue
         else:
             values, signed = _MEASURES[name](task, pairs)
             signatures |= signed

@@ -34,7 +34,7 @@ _SMALLEST_SLICE = 5
 _LENGTHS = ("short", "middle", "long")
 
 
-def curves(found: Evaluation) -> Curves | None:
+def curves(found: Evaluation[Any]) -> Curves | None:
     """Of a closed answer with probabilities."""
     task = found.task
     if not isinstance(task.answer, Choice) or not _weighs(found.subject):
@@ -68,7 +68,7 @@ def _points(x: Any, y: Any) -> tuple[tuple[float, float], ...]:
     return tuple((float(x[place]), float(y[place])) for place in places)
 
 
-def calibrated(found: Evaluation, *, seed: int) -> Calibration | None:
+def calibrated(found: Evaluation[Any], *, seed: int) -> Calibration | None:
     """Before, and after a temperature that each half of the rows takes from the other half."""
     if not isinstance(found.task.answer, Choice) or not _weighs(found.subject):
         return None
@@ -88,7 +88,7 @@ def calibrated(found: Evaluation, *, seed: int) -> Calibration | None:
     )
 
 
-def slices(found: Evaluation, *, seed: int, resamples: int) -> tuple[Slice, ...]:
+def slices(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Slice, ...]:
     """The deciding value by length, language, source and part; groups of a few rows are left out."""
     prompts = [found.task.prompt(example.input) for example in found.examples]
     groups: dict[str, Sequence[str]] = {
@@ -113,7 +113,7 @@ def _thirds(lengths: Sequence[int]) -> list[str]:
 
 
 def _slice(
-    found: Evaluation, by: Any, name: str, kept: Sequence[bool], seed: int, resamples: int
+    found: Evaluation[Any], by: Any, name: str, kept: Sequence[bool], seed: int, resamples: int
 ) -> Slice | None:
     if sum(kept) < _SMALLEST_SLICE:
         return None
@@ -126,7 +126,7 @@ def _slice(
     return Slice(by=by, name=name, measured=value)
 
 
-def mistakes(found: Evaluation) -> tuple[Mistake, ...]:
+def mistakes(found: Evaluation[Any]) -> tuple[Mistake, ...]:
     """The 20 worst answers that are wrong, the worst first."""
     rate = _rating(found.task)
     rated = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from finetune import statistics
 from finetune.answers import Answers
@@ -18,7 +19,7 @@ def measured(counts: Counts, *, seed: int, resamples: int) -> Measured:
     return Measured(value=found.value, low=found.low, high=found.high, rows=counts.measured)
 
 
-def entries(found: Evaluation, *, seed: int, resamples: int) -> tuple[Entry, ...]:
+def entries(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Entry, ...]:
     """Everyone, baselines first."""
     return tuple(
         Entry(
@@ -34,7 +35,7 @@ def entries(found: Evaluation, *, seed: int, resamples: int) -> tuple[Entry, ...
     )
 
 
-def comparisons(found: Evaluation, *, seed: int, resamples: int) -> tuple[Comparison, ...]:
+def comparisons(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Comparison, ...]:
     """The subject beside everyone on the deciding value, and on all values beside the strongest.
 
     The strongest are the best baseline, and whoever is no baseline.
@@ -49,13 +50,13 @@ def comparisons(found: Evaluation, *, seed: int, resamples: int) -> tuple[Compar
     return tuple(compared)
 
 
-def _names(found: Evaluation, other: Answers) -> list[str]:
+def _names(found: Evaluation[Any], other: Answers) -> list[str]:
     ours, theirs = found.counts[found.subject.name], found.counts[other.name]
     return [found.deciding, *(n for n in ours if n in theirs and n != found.deciding)]
 
 
 def _paired(
-    found: Evaluation, other: Answers, name: str, *, seed: int, resamples: int
+    found: Evaluation[Any], other: Answers, name: str, *, seed: int, resamples: int
 ) -> Paired | None:
     ours, theirs = found.counts[found.subject.name].get(name), found.counts[other.name].get(name)
     if ours is None or theirs is None:
@@ -64,7 +65,7 @@ def _paired(
 
 
 def verdict(
-    found: Evaluation, entries: tuple[Entry, ...], compared: tuple[Comparison, ...]
+    found: Evaluation[Any], entries: tuple[Entry, ...], compared: tuple[Comparison, ...]
 ) -> Verdict:
     """Whether the subject is above the best baseline by a paired test."""
     best, name = found.best_baseline, found.deciding
@@ -79,7 +80,7 @@ def verdict(
     return Verdict(metric=name, baseline=best.name, better=better, sentence=sentence)
 
 
-def _said(found: Evaluation, name: str, ours: Measured) -> str:
+def _said(found: Evaluation[Any], name: str, ours: Measured) -> str:
     return (
         f"On {ours.rows:,} rows it had never seen, {found.subject.name!r} reached "
         f"{name.replace('_', ' ')} {_number(ours.value)} ({_number(ours.low)} to "

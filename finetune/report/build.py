@@ -1,0 +1,159 @@
+"""An evaluation → the results that a report draws."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core import store
+from core.passport import Passport
+from core.script import language_of
+from core.task import Choice, Example
+from finetune import leaks
+from finetune.counts import count
+from finetune.evaluation import Evaluation
+from finetune.report import closer, judging
+from finetune.report.results import DataCard, Environment, LeakedPair, Leaks, Measured, Results
+from finetune.statistics import RESAMPLES
+
+_SHOWN = 20
+_PERCENTILES = (50, 90, 99, 100)
+
+
+def build(
+    found: Evaluation[Any],
+    *,
+    commands: Sequence[str],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    passport: Passport | None = None,
+    log: Path | None = None,
+    documents: Mapping[str, Iterable[str]] | None = None,
+    device: str = "cpu",
+) -> Results:
+    """Everything a reader needs to believe the score, or not to.
+
+    `documents` is text that the backbone was trained on, `log` the `log.jsonl` of the adapter's run.
+    """
+    began = time.perf_counter()
+    entries = judging.entries(found, seed=seed, resamples=resamples)
+    compared = judging.comparisons(found, seed=seed, resamples=resamples)
+    parts = {
+        "leaks": _leaks(found, documents or {}, seed=seed, resamples=resamples),
+        "calibration": closer.calibrated(found, seed=seed),
+        "curves": closer.curves(found),
+        "slices": closer.slices(found, seed=seed, resamples=resamples),
+        "mistakes": closer.mistakes(found),
+        "data_card": _data_card(found),
+        "learning": _learning(log),
+    }
+    return Results(
+        task=found.task.name,
+        title=found.task.title,
+        description=found.task.description,
+        data=found.data,
+        rows=len(found.examples),
+        seed=seed,
+        resamples=resamples,
+        created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        subject=found.subject.name,
+        verdict=judging.verdict(found, entries, compared),
+        entries=entries,
+        comparisons=compared,
+        signatures=found.score.signatures,
+        environment=_environment(found, device, time.perf_counter() - began),
+        commands=tuple(commands),
+        passport=passport.model_dump(mode="json") if passport else None,
+        **parts,
+    )
+
+
+def _leaks(
+    found: Evaluation[Any], documents: Mapping[str, Iterable[str]], *, seed: int, resamples: int
+) -> Leaks:
+    seen = leaks.leaked(found.task, found.examples, {"training": found.train}, documents)
+    gone = sorted({one.row for one in seen})
+    pairs = sorted(seen, key=lambda one: (-one.similarity, one.row))[:_SHOWN]
+    exact = {one.row for one in seen if one.exact}
+    return Leaks(
+        looked_in={"training": len(found.train), **dict.fromkeys(documents, 0)},
+        exact=len(exact),
+        near=len(set(gone) - exact),
+        pairs=tuple(
+            LeakedPair(
+                row=one.row,
+                text=leaks.texts_of(found.task, found.examples[one.row])[0],
+                source=one.source,
+                other=one.other,
+                similarity=one.similarity,
+            )
+            for one in pairs
+        ),
+        without=_without(found, gone, seed=seed, resamples=resamples),
+    )
+
+
+def _without(
+    found: Evaluation[Any], gone: Sequence[int], *, seed: int, resamples: int
+) -> dict[str, Measured]:
+    if not gone or len(gone) == len(found.examples):
+        return {}
+    left = set(range(len(found.examples))) - set(gone)
+    examples = [found.examples[row] for row in sorted(left)]
+    counts = count(found.task, examples, found.subject.without(gone))
+    return {
+        name: judging.measured(one, seed=seed, resamples=resamples) for name, one in counts.items()
+    }
+
+
+def _data_card(found: Evaluation[Any]) -> DataCard:
+    prompts = [found.task.prompt(example.input) for example in found.examples]
+    lengths = np.percentile([len(prompt) for prompt in prompts], _PERCENTILES)
+    closed = isinstance(found.task.answer, Choice)
+    return DataCard(
+        sources=tuple(dict.fromkeys(found.reading.sources)) or (found.data,),
+        rows=found.reading.rows,
+        examples=len(found.examples),
+        problems=tuple(str(problem) for problem in found.reading.problems[:_SHOWN]),
+        languages=_counted(language_of(prompt) for prompt in prompts),
+        labels=_counted(_first(found.examples)) if closed else {},
+        parts=_counted(example.part for example in found.examples if example.part),
+        characters={str(p): int(n) for p, n in zip(_PERCENTILES, lengths, strict=True)},
+        cut=sum(one.dropped > 0 for one in found.subject.predictions),
+        digest=found.reading.digest,
+    )
+
+
+def _first(examples: Sequence[Example[Any]]) -> Iterable[str]:
+    return (example.answers[0] for example in examples)
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())
+
+
+def _environment(found: Evaluation[Any], device: str, seconds: float) -> Environment:
+    return Environment(
+        versions=store.library_versions(),
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        device=device,
+        threads=torch.get_num_threads(),
+        seconds_answering=sum(one.seconds for one in found.answers if one.kind != "baseline"),
+        seconds=found.seconds + seconds,
+    )
+
+
+def _learning(log: Path | None) -> tuple[dict[str, float], ...]:
+    if log is None or not log.is_file():
+        return ()
+    return tuple(json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
