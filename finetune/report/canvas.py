@@ -52,9 +52,9 @@ _SETTINGS: Final[dict[str, Any]] = {
     "savefig.dpi": 72,
 }
 _ALONE: Final = """<style>
-svg { color: #1e293b; font-family: system-ui, sans-serif; }
+svg { color: #1e293b; background: #ffffff; font-family: system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) {
-  svg { color: #e2e8f0; --faint: #64748b; --accent: #2dd4bf; --series-2: #fbbf24;
+  svg { color: #e2e8f0; background: #0f172a; --faint: #64748b; --accent: #2dd4bf; --series-2: #fbbf24;
     --series-3: #a5b4fc; --series-4: #fda4af; --series-5: #bef264; --series-6: #cbd5e1; }
 }
 </style>"""
@@ -79,7 +79,7 @@ def svg(name: str, title: str, height: float, draw: Callable[[Figure], None]) ->
 
 
 def alone(drawing: str) -> str:
-    """The drawing as a file of its own, with the colours that the page would give it."""
+    """The drawing as a file of its own, with the colours and the ground that the page would give it."""
     head, body = drawing.split(">", 1)
     return f"{head}>\n{_ALONE}{body}"
 
@@ -126,7 +126,7 @@ def ticks(axis: Any, count: int = 5) -> None:
     """Few round numbers, with a true minus sign."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins=count, min_n_ticks=3))
+    axis.set_major_locator(MaxNLocator(nbins=count, steps=[1, 2, 5, 10], min_n_ticks=3))
     axis.set_major_formatter(FuncFormatter(lambda at, _: f"{round(at, 9):,g}".replace("-", "−")))
 
 
@@ -138,13 +138,21 @@ def plain(text: str) -> str:
 
 def wide(text: str, size: float = SIZE) -> float:
     """About how many units a text takes; a Chinese character is as wide as it is high."""
-    return sum(size * (1.0 if unicodedata.east_asian_width(c) in "WF" else 0.56) for c in text)
+    return size * sum(map(_width, text))
+
+
+def _width(character: str) -> float:
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.0
+    if character in " .,:;'!|()[]ijlftrI1-/":
+        return 0.42
+    return 0.85 if character in "mwMW@%—" else 0.6
 
 
 def clip(text: str, units: float, size: float = SIZE) -> str:
     """The text, cut with an ellipsis where it is wider."""
     text = plain(text)
-    if wide(text, size) <= units:
+    if wide(text, size) <= units + 0.01:
         return text
     while text and wide(f"{text}…", size) > units:
         text = text[:-1]

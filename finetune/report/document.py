@@ -86,6 +86,14 @@ class Fact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Short facts under one another, in columns where there is room."""
+
+    kind: ClassVar[str] = "facts"
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One row that went wrong."""
 
@@ -109,7 +117,7 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block = Table | Figures | Note | Code | Cases | Folded
+Block = Table | Figures | Note | Code | Facts | Cases | Folded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,8 +83,12 @@ class Edition:
 
     def decimals(self, of: Metric, measured: Measured) -> int:
         """No more than the interval supports, and no more than that of the judged entry does."""
-        own = self.subject.metrics.get(of.name, measured)
-        return min(decimals_for(measured, of.decimals), decimals_for(own, of.decimals))
+        judged = self.subject.metrics.get(of.name, measured)
+        beside = self.baseline.metrics.get(of.name, judged) if self.baseline else judged
+        ours, theirs = (decimals_for(one, of.decimals) for one in (judged, beside))
+        # A single digit is given up, so that both are written alike.
+        column = theirs if ours - theirs == 1 else ours
+        return min(decimals_for(measured, of.decimals), column)
 
     def value(self, of: Metric, measured: Measured) -> str:
         return number(measured.value, self.decimals(of, measured))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from finetune.report import curves, plots
+from finetune.report import plots
 from finetune.report.document import (
     Block,
     Case,
@@ -13,6 +13,7 @@ from finetune.report.document import (
     Cell,
     Column,
     Fact,
+    Facts,
     Figures,
     Folded,
     Note,
@@ -27,6 +28,7 @@ from finetune.report.words import Key
 
 _MOST_CHARACTERS = 2000
 """Of one text; the rest stands in results.json."""
+_MOST_OF_PAIR = 250
 _MOST_MISTAKES = 20
 
 
@@ -50,20 +52,18 @@ def _leaks_said(edition: Edition, found: Leaks) -> str:
     if not found.exact + found.near:
         return edition.say("leaks_none")
     said = edition.say("leaks_some", exact=f"{found.exact:,}", near=f"{found.near:,}")
-    left = edition.say("leaks_nothing_left") if not found.without else ""
+    all_seen = found.exact + found.near >= edition.results.rows
+    left = edition.say("leaks_nothing_left") if all_seen else ""
     return edition.sentences(said, left)
 
 
-def _searched(edition: Edition, found: Leaks) -> Table:
-    columns = (
-        Column(title=edition.say("looked_in")),
-        Column(title=edition.say("texts"), number=True),
+def _searched(edition: Edition, found: Leaks) -> Facts:
+    return Facts(
+        facts=tuple(
+            Fact(name=_source(edition, name), text=edition.say("texts", count=f"{count:,}"))
+            for name, count in found.looked_in.items()
+        )
     )
-    rows = tuple(
-        Row(cells=(Cell(text=_source(edition, name), quoted=True), Cell(text=f"{count:,}")))
-        for name, count in found.looked_in.items()
-    )
-    return Table(caption=edition.say("looked_in"), columns=columns, rows=rows)
 
 
 def _source(edition: Edition, name: str) -> str:
@@ -114,11 +114,11 @@ def _pairs(edition: Edition, found: Leaks) -> Table:
 
 def _pair(edition: Edition, one: LeakedPair) -> Row:
     cells = (
-        Cell(text=f"{one.row:,}"),
+        Cell(text=str(one.row)),
         Cell(text=number(one.similarity, 2)),
-        Cell(text=_cut(edition, one.text), quoted=True),
+        Cell(text=_cut(edition, one.text, _MOST_OF_PAIR), quoted=True),
         Cell(text=_source(edition, one.source), quoted=True),
-        Cell(text=_cut(edition, one.other), quoted=True),
+        Cell(text=_cut(edition, one.other, _MOST_OF_PAIR), quoted=True),
     )
     return Row(cells=cells)
 
@@ -134,14 +134,12 @@ def calibration(edition: Edition) -> Section | None:
         rows=f"{found.fitted_on:,}",
     )
     worse = edition.say("calibration_worse") if found.ece_after > found.ece_before else ""
-    drawn = curves.reliability(edition)
-    blocks: list[Block] = [Note(text=edition.sentences(said, worse)), _errors(edition, found)]
-    blocks += [Figures(figures=(drawn,))] if drawn else []
+    blocks = (Note(text=edition.sentences(said, worse)), _errors(edition, found))
     return Section(
         name="calibration",
         title=edition.say("calibration"),
         how=edition.say("calibration_how"),
-        blocks=tuple(blocks),
+        blocks=blocks,
     )
 
 
@@ -242,20 +240,23 @@ def _case(edition: Edition, one: Mistake) -> Case:
         shares = (f"{name} {number(p, 3)}" for name, p in one.probabilities.items())
         facts.append(Fact(name=edition.say("probabilities"), text=edition.listed(shares)))
     return Case(
-        title=edition.say("case", row=f"{one.row:,}"),
+        title=edition.say("case", row=one.row),
         note=edition.say("probability_right" if known else "own_value", score=said),
         facts=tuple(facts),
     )
 
 
 def _text(value: Any) -> str:
+    """As it is read: turns of a conversation one a line, other structures as JSON."""
+    if isinstance(value, list) and all(isinstance(turn, dict) for turn in value):
+        return "\n".join(": ".join(map(str, turn.values())) for turn in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _cut(edition: Edition, text: str) -> str:
+def _cut(edition: Edition, text: str, most: int = _MOST_CHARACTERS) -> str:
     if not text.strip():
         return edition.say("empty")
-    left = len(text) - _MOST_CHARACTERS
+    left = len(text) - most
     if left <= 0:
         return text
-    return f"{text[:_MOST_CHARACTERS]}… [{edition.say('more_characters', count=f'{left:,}')}]"
+    return f"{text[:most]}… [{edition.say('more_characters', count=f'{left:,}')}]"

@@ -88,6 +88,10 @@ MEASURES: Final[dict[str, Measure]] = {
 _PARTS: Final[dict[str, Said]] = {
     "en_zh": Said("English → Chinese", "英→中"),
     "zh_en": Said("Chinese → English", "中→英"),
+    "mean": Said("mean", "平均"),
+    "short": Said("short third", "较短的三分之一"),
+    "middle": Said("middle third", "中等的三分之一"),
+    "long": Said("long third", "较长的三分之一"),
 }
 _ORDER: Final = tuple(MEASURES)
 

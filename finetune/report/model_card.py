@@ -96,7 +96,7 @@ def _results(edition: Edition, pipeline: str, name: str) -> list[dict[str, Any]]
     """One for each part of the data, such as a direction of translation."""
     parts: dict[str, list[Metric]] = {}
     for of in edition.main:
-        parts.setdefault(of.suffix, []).append(of)
+        parts.setdefault("" if of.suffix == "mean" else of.suffix, []).append(of)
     return [
         {
             "task": {"type": pipeline, "name": name},

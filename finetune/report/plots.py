@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from finetune.report import canvas
-from finetune.report.canvas import ACCENT, FAINT, INK
+from finetune.report.canvas import ACCENT, FAINT, INK, SERIES
 from finetune.report.document import Figure
 from finetune.report.edition import Edition
-from finetune.report.measures import metric, number
-from finetune.report.results import Comparison, Measured, Slice
+from finetune.report.measures import Metric, metric, number
+from finetune.report.results import Comparison, Measured, Outcome, Slice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
+_OUTCOMES: Final[dict[Outcome, tuple[str, str, str]]] = {
+    "win": ("✓", "o", ACCENT),
+    "tie": ("≈", "s", INK),
+    "loss": ("✗", "v", SERIES[3]),
+}
+"""Sign, marker and colour, so that colour is never alone."""
 _ROW = 27.0
 _FOOT = 42.0
 _HEAD = 22.0
@@ -34,6 +40,7 @@ class Dot:
     high: float
     strong: bool = False
     marker: str = "o"
+    colour: str = INK
 
 
 def entries(edition: Edition) -> Figure | None:
@@ -47,12 +54,13 @@ def entries(edition: Edition) -> Figure | None:
         for entry in edition.entries
         if of.name in entry.metrics
     ]  # fmt: skip
-    if not dots:
+    if len(dots) < 2:
         return None
     known = edition.baseline.metrics.get(of.name) if edition.baseline else None
     line = (known.value, edition.say("best_baseline")) if known else None
     title = edition.say("picture_entries", metric=edition.label(of))
-    how = edition.say("picture_entries_how", direction=edition.direction(of))
+    direction = edition.direction(of)
+    how = edition.say("picture_entries_how" if line else "picture_plain_how", direction=direction)
     return _dots("entries", title, how, dots, edition.label(of), line)
 
 
@@ -60,9 +68,6 @@ def differences(edition: Edition) -> Figure | None:
     """The subject minus each other entry, on the deciding value."""
     of = edition.deciding
     found = [c for c in edition.results.comparisons if c.metric == of.name]
-    if not found and edition.results.comparisons:
-        of = metric(edition.results.comparisons[0].metric, edition.labels)
-        found = [c for c in edition.results.comparisons if c.metric == of.name]
     if not found:
         return None
     dots = [_difference(edition, one) for one in found]
@@ -74,11 +79,12 @@ def differences(edition: Edition) -> Figure | None:
 def _difference(edition: Edition, one: Comparison) -> Dot:
     of = metric(one.metric, edition.labels)
     measured = Measured(value=one.difference, low=one.low, high=one.high, rows=0)
+    sign, marker, colour = _OUTCOMES[one.outcome]
     return Dot(
         label=one.against,
-        said=number(one.difference, edition.decimals(of, measured), signed=True),
-        strong=one.outcome == "win",
-        marker={"win": "o", "tie": "s", "loss": "v"}[one.outcome],
+        said=f"{number(one.difference, edition.decimals(of, measured), signed=True)} {sign}",
+        colour=colour,
+        marker=marker,
         **_bounds(measured),
     )
 
@@ -101,7 +107,7 @@ def slices(edition: Edition) -> Iterator[Figure]:
         title = edition.say(
             "picture_slices", metric=edition.label(edition.deciding), by=slice_by(edition, by)
         )
-        how = edition.say("picture_slices_how")
+        how = edition.say("picture_slices_how") if by == edition.results.slices[0].by else ""
         yield _dots(f"slices-{by}", title, how, dots, edition.label(edition.deciding), line)
 
 
@@ -123,12 +129,21 @@ def learning(edition: Edition) -> Iterator[Figure]:
             edition, "loss", edition.say("picture_loss"), edition.say("picture_loss_how"), loss
         )
     of = edition.deciding
-    value = [(line["step"], line[of.name]) for line in lines if of.name in line and "step" in line]
+    seen = [(line["step"], _validated(of, line)) for line in lines if "step" in line]
+    value = [(step, found) for step, found in seen if found is not None]
     if len(value) > 1:
         title = edition.say("picture_value", metric=edition.label(of))
         how = edition.say("picture_value_how")
         pick = min if of.lower_is_better else max
         yield _curve(edition, "value", title, how, value, pick(value, key=lambda point: point[1]))
+
+
+def _validated(of: Metric, line: Mapping[str, float]) -> float | None:
+    """The value of a line of the log; a mean over parts is taken from those of the parts."""
+    if of.name in line or of.suffix != "mean":
+        return line.get(of.name)
+    parts = [value for name, value in line.items() if name.startswith(f"{of.family}_")]
+    return sum(parts) / len(parts) if parts else None
 
 
 def _curve(
@@ -165,7 +180,7 @@ def _dots(
 ) -> Figure:
     """One line a dot: its name, its interval on a common axis, what is said of it."""
     height = _HEAD + _ROW * len(dots) + _FOOT
-    left = 18 + min(150.0, max(canvas.wide(canvas.plain(dot.label)) for dot in dots))
+    left = 18 + min(190.0, max(canvas.wide(canvas.plain(dot.label)) for dot in dots))
     right = 10 + max(canvas.wide(dot.said) for dot in dots)
 
     def draw(figure: Drawing) -> None:
@@ -189,15 +204,16 @@ def _dots(
 
 
 def _dot(axes: Axes, place: int, dot: Dot) -> None:
-    colour = ACCENT if dot.strong else INK
-    alpha = 1.0 if dot.strong else 0.7
-    axes.plot([dot.low, dot.high], [place, place], color=colour, lw=2.2 if dot.strong else 1.3, alpha=alpha,
+    strong = dot.strong or dot.colour != INK
+    colour = ACCENT if dot.strong else dot.colour
+    alpha = 1.0 if strong else 0.7
+    axes.plot([dot.low, dot.high], [place, place], color=colour, lw=2.2 if strong else 1.3, alpha=alpha,
               solid_capstyle="round")  # fmt: skip
     axes.plot(
         dot.value,
         place,
         marker=dot.marker,
-        ms=8 if dot.strong else 6.5,
+        ms=8 if strong else 6.5,
         mfc=colour,
         mec=colour,
         alpha=alpha,

@@ -5,7 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from finetune.report.document import Block, Cell, Code, Column, Folded, Row, Section, Table
+from finetune.report.document import (
+    Block,
+    Cell,
+    Code,
+    Column,
+    Fact,
+    Facts,
+    Folded,
+    Row,
+    Section,
+    Table,
+)
 from finetune.report.edition import Edition
 from finetune.report.measures import metric, number
 
@@ -23,7 +34,7 @@ def data(edition: Edition) -> Section:
         (edition.say("cut"), edition.say("cut_said", count=f"{card.cut:,}")),
         (edition.say("digest"), card.digest),
     ]
-    blocks: list[Block] = [_facts(edition, edition.say("data_caption"), facts)]
+    blocks: list[Block] = [_facts(facts)]
     if spread := _spread(edition):
         blocks.append(spread)
     if card.problems:
@@ -91,12 +102,11 @@ def environment(edition: Edition) -> Section:
         (edition.say("seconds_all"), number(machine.seconds, 1)),
         (edition.say("schema"), str(results.schema_version)),
     ]
-    table = _facts(edition, edition.say("environment_caption"), facts)
     return Section(
         name="environment",
         title=edition.say("environment"),
         how=edition.say("environment_how"),
-        blocks=(table,),
+        blocks=(_facts(facts),),
     )
 
 
@@ -143,7 +153,7 @@ def passport(edition: Edition) -> Section | None:
         return None
     facts = [(name, str(value)) for name, value in found.items() if _is_short(value)]
     whole = json.dumps(found, indent=2, ensure_ascii=False)
-    blocks: list[Block] = [_facts(edition, edition.say("passport_caption"), facts)] if facts else []
+    blocks: list[Block] = [_facts(facts)] if facts else []
     blocks.append(Folded(summary=edition.say("passport_show"), blocks=(Code(text=whole),)))
     return Section(
         name="passport",
@@ -157,9 +167,7 @@ def _is_short(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
-def _facts(edition: Edition, caption: str, facts: Iterable[Pair]) -> Table:
-    columns = (Column(title=edition.say("fact")), Column(title=edition.say("value")))
-    rows = tuple(
-        Row(cells=(Cell(text=name), Cell(text=value or "–", quoted=True))) for name, value in facts
+def _facts(pairs: Iterable[Pair]) -> Facts:
+    return Facts(
+        facts=tuple(Fact(name=name, text=text or "–", quoted=True) for name, text in pairs)
     )
-    return Table(caption=caption, columns=columns, rows=rows)

@@ -34,7 +34,7 @@ _PARTS: Final[tuple[Callable[[Edition], Section | None], ...]] = (
 )
 _FOLD: Final = 300
 """Of a longer text this many characters are shown, and the rest when asked for."""
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]#|~!])")
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]#|~!$])")
 
 
 def html(results: Results, language: Language = "en") -> str:
@@ -149,7 +149,7 @@ def _halves(text: str) -> tuple[str, str]:
     if len(text) <= _FOLD:
         return text, ""
     space = text.rfind(" ", _FOLD - 40, _FOLD)
-    place = space if space > 0 else _FOLD
+    place = space + 1 if space > 0 else _FOLD
     return text[:place], text[place:]
 
 

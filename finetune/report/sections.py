@@ -54,7 +54,9 @@ def _arrow(of: Metric) -> str:
 def _entry_row(edition: Edition, entry: Entry) -> Row:
     judged = entry is edition.subject
     name = Cell(
-        text=f"▸ {entry.name}" if judged else entry.name, note=edition.say(entry.kind), quoted=True
+        text=f"▸\u00a0{entry.name}" if judged else entry.name,
+        note=edition.say(entry.kind),
+        quoted=True,
     )
     whole = max((m.rows for m in entry.metrics.values()), default=edition.results.rows)
     cells = [name]
@@ -128,10 +130,10 @@ def _comparison_table(edition: Edition, found: list[Comparison]) -> Table:
         Column(title=edition.say("metric")),
         Column(title=edition.say("against")),
         Column(title=edition.say("difference"), number=True),
+        Column(title=edition.say("outcome")),
         Column(title=edition.say("p_bootstrap"), number=True),
         Column(title=edition.say("p_randomisation"), number=True),
         *([Column(title=edition.say("p_mcnemar"), number=True)] if exact else []),
-        Column(title=edition.say("outcome")),
     ]
     rows = tuple(_comparison_row(edition, one, exact) for one in found)
     return Table(caption=edition.say("comparisons_caption"), columns=tuple(columns), rows=rows)
@@ -143,24 +145,25 @@ def _comparison_row(edition: Edition, one: Comparison, exact: bool) -> Row:
     decimals = edition.decimals(of, measured)
     value = number(one.difference, decimals, signed=True)
     note = edition.span(one.low, one.high, decimals, signed=True)
+    sign = {"win": "✓", "tie": "≈", "loss": "✗"}[one.outcome]
     cells = [
         Cell(text=edition.label(of)),
         Cell(text=one.against, quoted=True),
         Cell(text=value, note=note),
+        Cell(text=f"{sign} {edition.say(one.outcome)}"),
         Cell(text=chance(one.p_bootstrap)),
         Cell(text=chance(one.p_randomisation)),
     ]
     if exact:
         cells.append(Cell(text="–" if one.p_mcnemar is None else chance(one.p_mcnemar)))
-    sign = {"win": "✓", "tie": "≈", "loss": "✗"}[one.outcome]
-    cells.append(Cell(text=f"{sign} {edition.say(one.outcome)}"))
     return Row(cells=tuple(cells))
 
 
 def pictures(edition: Edition) -> Section | None:
-    """All drawings but those that stand beside their own table."""
+    """All drawings but those of the slices, which stand beside their table."""
     found: list[Figure | None] = [plots.entries(edition), plots.differences(edition)]
-    found += [curves.confusion(edition), *curves.thresholds(edition), *plots.learning(edition)]
+    found += [curves.confusion(edition), curves.reliability(edition)]
+    found += [*curves.thresholds(edition), *plots.learning(edition)]
     drawn = tuple(figure for figure in found if figure)
     if not drawn:
         return None

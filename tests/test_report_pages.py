@@ -1,0 +1,330 @@
+"""The report as people read it: whole, harmless, in two languages, on a telephone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import string
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, get_args
+from xml.etree import ElementTree
+
+import pytest
+import report_fixtures
+import yaml
+from report_fixtures import ALL, HOSTILE, measured
+
+from finetune.report import canvas, measures, render
+from finetune.report.results import Measured, Results
+from finetune.report.words import LANGUAGES, WORDS, Key
+
+CHROMIUM = shutil.which("chromium")
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, what is left open, and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module", params=ALL)
+def results(request) -> Results:
+    return ALL[request.param]()
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def language(request) -> Any:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(results, language, tmp_path_factory) -> Path:
+    """What `write` leaves."""
+    folder: Path = tmp_path_factory.mktemp("report")
+    assert render.write(results, folder, language) == folder / "report.html"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def markdown(folder) -> str:
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_page_is_well_formed_and_names_its_language(page, language):
+    read = Page(page)
+    assert not read.open
+    assert dict(read.tags)["html"]["lang"] == {"en": "en", "zh": "zh-CN"}[language]
+    ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_page_asks_for_nothing_outside_of_itself_and_runs_nothing(page):
+    read = Page(page)
+    assert not {"script", "img", "link", "iframe", "object"} & {tag for tag, _ in read.tags}
+    for _, attributes in read.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            assert name not in ("src", "href", "xlink:href") or str(value).startswith("#")
+    styles = re.findall(r"<style>(.*?)</style>|style=\"(.*?)\"", page, re.DOTALL)
+    assert all(place.startswith("#") for place in re.findall(r"url\((.*?)\)", str(styles)))
+    assert "@import" not in page
+
+
+def test_every_table_has_a_caption_and_its_headings_a_scope(page):
+    read = Page(page)
+    tags = [tag for tag, _ in read.tags]
+    assert tags.count("caption") == tags.count("table") > 0
+    assert all(
+        attributes["scope"] in ("row", "col") for tag, attributes in read.tags if tag == "th"
+    )
+
+
+def test_every_section_says_how_to_read_it(page):
+    assert page.count('<p class="how">') == page.count("<section ") >= 4
+    assert '<p class="how"></p>' not in page
+
+
+def test_the_banner_stands_there_where_nothing_was_gained_and_only_there(
+    results, language, page, markdown
+):
+    banner = {"en": "NOT BETTER THAN BASELINE", "zh": "不优于基线"}[language]
+    assert (banner in page) is (banner in markdown) is not results.verdict.better
+
+
+@pytest.mark.parametrize("draw", [render.html, render.markdown])
+def test_hostile_text_stands_there_as_text(draw, language):
+    text = draw(report_fixtures.qa(), language)
+    assert "&lt;script&gt;window.hacked=1" in text
+    outside = re.sub(r"^(`{3,}).*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
+    assert "<script" not in outside
+    assert "<img" not in outside
+
+
+def test_a_fence_is_longer_than_any_in_the_text():
+    text = render.markdown(report_fixtures.qa())
+    assert f"`````\n{HOSTILE}\n```\n{HOSTILE}\n````\n`````" in text
+
+
+def test_cells_of_markdown_tables_are_as_many_as_their_columns(markdown):
+    tables = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
+    assert tables
+    for table in tables:
+        counts = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(counts) == 1
+
+
+def test_a_long_text_is_folded_and_an_endless_one_is_cut():
+    page = render.html(report_fixtures.qa())
+    assert '<details class="long">' in page
+    assert "more characters in results.json" in page
+
+
+def test_baselines_stand_first_and_the_judged_entry_last():
+    page = render.html(report_fixtures.sentiment())
+    names = [
+        "majority",
+        "TF-IDF + logistic regression",
+        "base",
+        "sentiment@2",
+        "▸\u00a0sentiment@3",
+    ]
+    table = page.split("<tbody>")[1].split("</tbody>")[0]
+    assert re.findall(r'<th scope="row"><span[^>]*>(.*?)</span>', table) == names
+
+
+@pytest.mark.parametrize(
+    ("results", "marked"),
+    [(report_fixtures.sentiment, ["sentiment@3"] * 3), (report_fixtures.minimal, [])],
+)
+def test_the_best_value_of_a_column_is_marked_where_there_are_several(results, marked):
+    table = render.html(results()).split("<tbody>")[1].split("</tbody>")[0]
+    rows = re.findall(r"<tr.*?</tr>", table, re.DOTALL)
+    assert [
+        name for row in rows for name in marked[:1] if name in row for _ in range(row.count("best"))
+    ] == marked
+
+
+def test_the_chinese_verdict_holds_values_and_the_baseline():
+    page = render.html(report_fixtures.translation(), "zh")
+    said = (
+        "chrF（平均）：4.2（95% 区间 3.2–5.2）；未能证明优于最佳基线“copy the source”的 4.8。"
+    )
+    assert said in Page(page).text
+
+
+def test_both_languages_have_every_word_with_the_same_braces():
+    assert set(WORDS) == set(get_args(Key))
+    families = [words for m in measures.MEASURES.values() for words in (m.label, m.meaning)]
+    for said in (*WORDS.values(), *families):
+        assert said.en.strip()
+        assert said.zh.strip()
+        names = [sorted(n for _, n, _, _ in string.Formatter().parse(text) if n) for text in said]
+        assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "lower"),
+    [
+        ("accuracy", "Accuracy", False),
+        ("precision_spam", "Precision (spam)", False),
+        ("f1_spam", "F1 (spam)", False),
+        ("f1_chat", "Answer F1 (chat)", False),
+        ("chrf_zh_en", "chrF (Chinese → English)", False),
+        ("bits_per_byte", "Bits per byte", True),
+        ("perplexity", "Perplexity", True),
+        ("repetition", "Repetition", True),
+        ("my_own", "my own", False),
+    ],
+)
+def test_a_metric_has_a_label_and_a_direction(name, label, lower):
+    found = measures.metric(name, labels=("ham", "spam"))
+    assert found.label("en") == label
+    assert found.lower_is_better is lower
+    assert found.measure is None or ("Lower" if lower else "Higher") in found.meaning("en")
+
+
+@pytest.mark.parametrize(
+    ("half", "decimals"), [(0.0, 3), (0.0004, 3), (0.024, 3), (0.24, 2), (2.4, 1), (24, 0)]
+)
+def test_no_more_digits_are_written_than_the_interval_supports(half, decimals):
+    assert measures.decimals_for(Measured(**measured(50.0, half)), 3) == decimals
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-0.4, "−0.4"), (-0.04, "0.0"), (1234.5, "1,234.5"), (float("inf"), "–"), (float("nan"), "–")],
+)
+def test_numbers_are_written_for_people(value, text):
+    assert measures.number(value, 1) == text
+
+
+def test_a_folder_holds_the_drawings_and_the_results(folder, results, markdown):
+    drawings = {f"figures/{path.name}" for path in folder.glob("figures/*")}
+    assert set(re.findall(r"\]\((figures/.*?)\)", markdown)) == drawings
+    for path in drawings:
+        ElementTree.fromstring((folder / path).read_text(encoding="utf-8"))
+    read = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert Results.model_validate(read) == results
+
+
+def test_what_is_written_is_what_is_returned_and_the_same_every_time(tmp_path):
+    found = report_fixtures.translation()
+    page = render.write(found, tmp_path, "zh").read_text(encoding="utf-8")
+    assert page == render.html(found, "zh")
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == render.markdown(found, "zh")
+
+
+@pytest.fixture(scope="module")
+def full_page() -> str:
+    return render.html(report_fixtures.sentiment())
+
+
+def test_every_drawing_is_made_where_its_data_exist(full_page):
+    assert set(re.findall(r'<figure id="figure-(.*?)"', full_page)) == {
+        "entries", "differences", "confusion", "reliability", "precision-recall", "roc", "loss",
+        "value", "slices-length", "slices-language", "slices-source",
+    }  # fmt: skip
+    assert "<figure" not in render.html(report_fixtures.minimal())
+
+
+def test_drawings_take_their_colour_from_the_page(full_page):
+    drawings = "".join(re.findall(r"<svg.*?</svg>", full_page, re.DOTALL))
+    assert "currentColor" in drawings
+    assert "var(--accent" in drawings
+    assert "<metadata" not in drawings
+    assert not re.findall(rf"{canvas.INK}|{canvas.FAINT}", drawings)
+
+
+def test_many_labels_are_drawn_too():
+    found = report_fixtures.sentiment()
+    labels = tuple(f"标签 {n} $x" for n in range(14))
+    curves = {
+        "labels": labels, "confusion": [[n + m for n in range(14)] for m in range(14)],
+        "precision_recall": dict.fromkeys(labels, ((0, 1), (1, 0))),
+        "roc": {}, "average_precision": {}, "roc_auc": {},
+    }  # fmt: skip
+    many = Results.model_validate(found.model_dump() | {"curves": curves})
+    page = render.html(many)
+    assert "figure-confusion" in page
+    assert "figure-roc" not in page
+
+
+def _front(card: str) -> dict[str, Any]:
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def test_the_front_matter_of_a_card_is_what_the_hub_reads(results):
+    from huggingface_hub.repocard_data import model_index_to_eval_results
+
+    front = _front(render.card(results))
+    assert front["library_name"] == "peft"
+    name, found = model_index_to_eval_results(front["model-index"])
+    assert name == f"quintet-{results.task}"
+    values = next(e for e in results.entries if e.name == results.subject).metrics
+    for one in found:
+        assert one.task_type == front["pipeline_tag"]
+        assert any(abs(one.metric_value - m.value) < 0.5 for m in values.values())
+
+
+def test_a_card_says_what_the_adapter_is_worth_and_what_to_mind():
+    card = render.card(report_fixtures.translation())
+    assert "NOT BETTER THAN BASELINE" in card
+    assert "| copy the source" in card
+    assert "Measured on 72 examples only" in card
+    assert _front(card)["model-index"][0]["results"][1]["dataset"]["config"] == "en_zh"
+    assert "<script" not in re.sub(
+        r"```.*?```", "", render.card(report_fixtures.qa()), flags=re.DOTALL
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("There is no Chromium on the PATH.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_page_is_no_wider_than_the_window_and_stays_at_home(browser, folder, width):
+    asked: list[str] = []
+    window = browser.new_page(viewport={"width": width, "height": 800})
+    window.on("request", lambda sent: asked.append(sent.url))
+    window.goto((folder / "report.html").as_uri())
+    window.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert window.evaluate("document.documentElement.scrollWidth") <= width
+    assert window.evaluate("window.hacked") is None
+    assert asked == [(folder / "report.html").as_uri()]
+    window.close()
