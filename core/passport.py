@@ -21,7 +21,7 @@ class OperatingPoint(BaseModel):
     """Divides the scores before the softmax (Guo et al. 2017, arXiv:1706.04599)."""
     label: str = ""
     """The label that `threshold` is for."""
-    threshold: float | None = Field(None, ge=0, le=1)
+    threshold: float | None = Field(None, ge=0)
     """`label` is said where its probability is at least this, whatever the others have."""
     abstain_below: float = Field(0.0, ge=0, le=1)
     """An answer less probable than this is no answer."""

@@ -89,14 +89,20 @@ def cross_fitted(shares: Table, right: npt.NDArray[np.int64], seed: int) -> tupl
 def false_positive_threshold(
     positive: Table, is_positive: npt.NDArray[np.bool_], most: float
 ) -> float:
-    """The lowest probability from which at most the share `most` of the negatives lies."""
+    """A probability from which at most the share `most` of the negatives lies.
+
+    It is the lowest such one, moved halfway to the next row, since probabilities differ in their
+    last digits from batch to batch. Above 1 where no probability keeps the promise.
+    """
     negatives = np.sort(positive[~is_positive])[::-1]
     if not len(negatives):
         raise BadData("No row has another label: a false positive rate cannot be measured.")
     allowed = int(most * len(negatives) + 1e-9)
     if allowed >= len(negatives):
         return 0.0
-    return float(np.nextafter(negatives[allowed], 1.0))
+    limit = negatives[allowed]
+    above = positive[positive > limit]
+    return float(np.nextafter((limit + above.min()) / 2 if len(above) else (limit + 1) / 2, 2.0))
 
 
 def operating_point(

@@ -1,0 +1,195 @@
+"""Probabilities taken at their word, thresholds that keep their promise, callers that obey."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from peft import PeftModel
+from transformers import DecisionConfig, pipeline
+
+import apps
+from core import backbone as backbones
+from core import store
+from core.application import decide
+from core.decision import write_decision
+from core.engine import Engine
+from core.errors import BadData, BadSetting
+from core.passport import OperatingPoint, Passport
+from core.service import Service
+from core.task import Example
+from finetune import calibrating, calibration
+
+TASK = apps.load("spam")
+
+
+def overconfident(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Shares that are right 75 % of the time and say 97 %."""
+    chance = np.random.default_rng(seed)
+    said = chance.integers(0, 2, rows)
+    right = np.where(chance.random(rows) < 0.75, said, 1 - said)
+    shares = np.full((rows, 2), 0.03)
+    shares[np.arange(rows), said] = 0.97
+    return shares, right
+
+
+def test_a_fitted_temperature_makes_an_overconfident_model_say_how_often_it_is_right():
+    shares, right = overconfident(4000)
+    temperature = calibration.fit_temperature(shares, right)
+    after = calibration.scaled(shares, temperature)
+    assert temperature > 2 and after.max(1).mean() == pytest.approx(0.75, abs=0.02)
+    assert (
+        calibration.expected_error(after, right)
+        < 0.03
+        < 0.2
+        < calibration.expected_error(shares, right)
+    )
+    assert calibration.brier(after, right) < calibration.brier(shares, right)
+
+
+def test_no_row_is_measured_at_a_temperature_that_it_has_fitted():
+    shares, right = overconfident(400)
+    found, _ = calibration.cross_fitted(shares, right, seed=0)
+    flipped = right.copy()
+    flipped[0] = 1 - flipped[0]
+    other, _ = calibration.cross_fitted(shares, flipped, seed=0)
+    assert (found[0] == other[0]).all() and not np.allclose(found, other)
+
+
+@given(
+    shares=st.lists(st.floats(0.001, 0.999), min_size=1, max_size=30),
+    temperature=st.floats(0.1, 10),
+)
+def test_scaling_keeps_sums_and_order(shares, temperature):
+    table = np.array([[one, 1 - one] for one in shares])
+    found = calibration.scaled(table, temperature)
+    assert found.sum(1) == pytest.approx(1)
+    clear = np.abs(table[:, 0] - 0.5) > 1e-6
+    assert (found.argmax(1) == table.argmax(1))[clear].all()
+
+
+@given(
+    scores=st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=60),
+    most=st.floats(0, 1),
+)
+def test_a_threshold_keeps_its_promise_and_is_no_higher_than_it_must_be(scores, most):
+    positive, truth = np.array([s for s, _ in scores]), np.array([t for _, t in scores])
+    if truth.all():
+        with pytest.raises(BadData, match="cannot be measured"):
+            calibration.false_positive_threshold(positive, truth, most)
+        return
+    threshold = calibration.false_positive_threshold(positive, truth, most)
+    negatives = positive[~truth]
+    assert (negatives >= threshold).mean() <= most + 1e-12
+    lower = sorted({one for one in negatives if one < threshold})
+    if lower:
+        assert (negatives >= lower[-1]).mean() > most - 1e-12
+
+
+def test_the_threshold_decides_and_the_unsure_abstain():
+    point = OperatingPoint(label="spam", threshold=0.9, abstain_below=0.7)
+    sure, likely, unsure = ({"ham": 1 - p, "spam": p} for p in (0.95, 0.8, 0.35))
+    assert decide(sure, point).text == "spam"
+    found = decide(likely, point)
+    assert (found.text, found.abstained) == ("ham", True)
+    assert decide(unsure, point).abstained
+    assert not decide(unsure, OperatingPoint()).abstained
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, backbone) -> Path:
+    """An adapter as a run leaves it."""
+    engine, folder = Engine(backbone), tmp_path / "run" / "adapter"
+    engine.adapters.create("made", {"r": 4, "init_lora_weights": False}, seed=3)
+    engine.adapters.save("made", folder)
+    write_decision(TASK, backbone.tokenizer, folder)
+    passport = Passport(
+        task="spam", backbone=backbone.name, fingerprint=backbone.fingerprint,
+        tokenizer_hash=backbone.tokenizer_hash, prompt_hash=TASK.prompt_hash, data_hash="d",
+        data="toy", metrics={"mcc": 0.5}, rows=9, seed=0, versions={}, created="now",
+    )  # fmt: skip
+    store.write_json(folder / store.PASSPORT, passport.model_dump())
+    return folder
+
+
+def messages(rows: int = 40) -> list[Example]:
+    words = ("mill", "river", "market", "book")
+    return [
+        Example(
+            input=TASK.input(text=f"{words[n % 4]} {words[n // 4 % 4]} {n}"),
+            answers=(TASK.answer.labels[n % 3 == 0],),
+        )
+        for n in range(rows)
+    ]
+
+
+def test_an_operating_point_is_stored_in_both_files_and_obeyed_by_every_caller(adapter, backbone):
+    service = Service(backbone, {"spam": TASK})
+    before = service.application("spam", adapter)("The mill by the river.")
+    kept = calibrating.calibrate(
+        service, "spam", adapter, messages(), max_false_positive_rate=0.0, abstain_below=0.999
+    )
+    assert kept == adapter
+    point = store.read_passport(adapter).operating_point
+    decision = json.loads((adapter / "decision.json").read_text())
+    assert point and point.fitted_on == 40 and point.label == "spam"
+    assert decision["temperature"]["choice"] == point.temperature != 1
+    assert decision["operating_point"]["threshold"] == point.threshold
+    fresh = Service(backbone, {"spam": TASK}).application("spam", adapter)
+    after = fresh("The mill by the river.")
+    assert after == decide(before.probabilities, point) and after.abstained
+    wrong = [one for one in messages() if one.answers == ("ham",)]
+    assert all(found.text == "ham" for found in fresh.predict([one.input for one in wrong]))
+
+
+def test_a_second_calibration_starts_from_the_raw_probabilities(adapter, backbone):
+    for _ in range(2):
+        calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, messages())
+        found = store.read_passport(adapter).operating_point
+    once = found
+    calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, messages())
+    assert store.read_passport(adapter).operating_point == once
+
+
+def test_what_is_served_gets_a_new_version_and_the_old_one_stays(adapter, backbone):
+    first = store.install(adapter)
+    kept = calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", first, messages())
+    assert kept.name == "2" and store.find_adapter("spam") == kept
+    assert store.read_passport(first).operating_point is None
+
+
+def test_the_decision_pipeline_takes_the_temperature(adapter, backbone, tokenizer):
+    service = Service(backbone, {"spam": TASK})
+    calibrating.calibrate(service, "spam", adapter, messages())
+    ours = Service(backbone, {"spam": TASK}).application("spam", adapter)("The mill.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        fresh = backbones.create("nano", tokenizer, seed=0)
+        model = PeftModel.from_pretrained(fresh.model, adapter)
+    theirs = pipeline(
+        "decision",
+        model=model.base_model.model,
+        tokenizer=copy.deepcopy(tokenizer),
+        decision_config=DecisionConfig.from_pretrained(adapter),
+    )
+    question = {"type": "choice", "criteria": dict.fromkeys(TASK.answer.labels)}
+    found = theirs({"state": "The mill.", "questions": {"answer": question}})["answer"]
+    assert found["probabilities"] == pytest.approx(ours.probabilities, abs=1e-4)
+
+
+def test_what_cannot_be_calibrated_is_refused(adapter, backbone):
+    service = Service(backbone, {"spam": TASK})
+    with pytest.raises(BadData, match="5 rows are too few"):
+        calibrating.calibrate(service, "spam", adapter, messages(5))
+    with pytest.raises(
+        BadSetting, match="'spma' is no label; labels: ham, spam"
+    ):
+        calibrating.calibrate(service, "spam", adapter, messages(), label="spma")
+    with pytest.raises(BadSetting, match="no labels to calibrate"):
+        calibration.operating_point(apps.load("qa"), [], [])
