@@ -1,0 +1,186 @@
+"""A report catches models that only look good: leaked, mislabelled, constant, asked in other words."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import apps
+from core import backbone as backbones
+from core.application import Application
+from core.engine import Engine
+from core.errors import BadData
+from core.task import Example
+from finetune import evaluation, finetuning, matrix
+from finetune.evaluation import Contestant
+from finetune.examples import Reading, read_examples
+from finetune.finetuning import Request
+from finetune.report.build import build
+from finetune.report.results import Results
+from finetune.settings import FinetuneSettings
+
+QUIET = Console(quiet=True)
+TASK = apps.load("sentiment")
+QUICK = FinetuneSettings(
+    num_train_epochs=10,
+    learning_rate=1e-2,
+    max_eval_rows=16,
+    per_device_train_batch_size=16,
+    bf16="off",
+    early_stopping_patience=0,
+    eval_steps=1000,
+)
+GOOD, BAD = ("love", "warm", "good", "很好"), ("hate", "cold", "boring", "很坏")
+PLACES = ("film", "book", "town", "house", "market", "mill", "river", "loaf")
+FRAMES = ("I {} this {}.", "What a {} {}!", "今天 {} 的 {}", "a {} {} indeed", "the {} old {}")
+
+
+def rows(places: tuple[str, ...], labels: tuple[str, str] = ("positive", "negative")) -> list[dict]:
+    return [
+        {"text": frame.format(word, place), "label": label}
+        for label, words in zip(labels, (GOOD, BAD), strict=True)
+        for word in words
+        for frame in FRAMES
+        for place in places
+    ]
+
+
+def written(path: Path, found: list[dict]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tokenizer):
+    """One engine with three adapters: taught well, with turned labels, and with one label only."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    engine = Engine(backbones.create("nano", tokenizer, seed=0))
+    lessons = {
+        "good": rows(PLACES[:5]),
+        "mislabelled": rows(PLACES[:5], ("negative", "positive")),
+        "constant": rows(PLACES[:2], ("positive", "positive")),
+    }
+    for name, lesson in lessons.items():
+        request = Request(
+            task=TASK,
+            sources=(written(folder / f"{name}.jsonl", lesson),),
+            settings=QUICK,
+            output=folder / name,
+            device="cpu",
+        )
+        finetuning.finetune(request, engine, finetuning.gather(request), QUIET)
+        engine.adapters.load(name, folder / name / "adapter")
+    return engine, folder
+
+
+@pytest.fixture(scope="module")
+def unseen(tmp_path_factory) -> Reading:
+    path = tmp_path_factory.mktemp("test") / "test.jsonl"
+    return read_examples(TASK, [written(path, rows(PLACES[5:]))])
+
+
+# The baselines get a handful of rows: learning a few words is no task for them either.
+FEW = [
+    Example(input=TASK.input(text=f"{word} {place}"), answers=(label,))
+    for label, word in (("positive", "love"), ("negative", "hate"))
+    for place in PLACES[:2]
+]
+
+
+def judged(engine: Engine, reading: Reading, name: str, **about) -> Results:
+    task = about.get("task", TASK)
+    asked = [
+        Contestant("base", "base", Application(task, engine)),
+        *(Contestant(n, "adapter", Application(TASK, engine, n)) for n in about.get("beside", ())),
+        Contestant(name, "adapter", Application(task, engine, name)),
+    ]
+    found = evaluation.evaluate(asked, reading, about.get("train", FEW), name="toy")
+    return build(found, commands=("quintet evaluate sentiment",), resamples=300)
+
+
+def test_a_good_adapter_is_better_than_what_costs_nothing(trained, unseen):
+    results = judged(trained[0], unseen, "good")
+    assert results.verdict.better and "clearly better" in results.verdict.sentence
+    assert [entry.kind for entry in results.entries] == ["baseline", "baseline", "base", "adapter"]
+    values = results.entries[-1].metrics
+    assert values["accuracy"].value > 0.9 and values["accuracy"].rows == len(unseen.examples)
+    assert all(one.low <= one.value <= one.high for one in values.values())
+    assert results.leaks and results.leaks.exact == 0
+
+
+def test_a_mislabelled_adapter_is_worse_than_the_baseline(trained, unseen):
+    results = judged(trained[0], unseen, "mislabelled")
+    assert not results.verdict.better
+    assert {one.outcome for one in results.comparisons if one.against == "TF-IDF"} == {"loss"}
+    assert all(one.prediction not in one.answers for one in results.mistakes)
+    assert len(results.mistakes) == 20
+
+
+def test_a_constant_adapter_is_no_better_than_the_majority(trained, unseen):
+    results = judged(trained[0], unseen, "constant")
+    assert not results.verdict.better
+    assert results.entries[-1].metrics["mcc"].value == pytest.approx(0, abs=0.2)
+    assert results.curves and min(map(sum, zip(*results.curves.confusion, strict=True))) < 15
+
+
+def test_another_prompt_loses_against_the_right_one(trained, unseen):
+    other = dataclasses.replace(TASK, prompt=lambda review: f"mill river {review.text[::-1]}?")
+    results = judged(trained[0], unseen, "good", task=other, beside=("constant",))
+    right = judged(trained[0], unseen, "good")
+    value = results.verdict.metric
+    there, here = (r.entries[-1].metrics[value] for r in (results, right))
+    assert there.high < here.low and not results.verdict.better
+
+
+def test_a_leaked_score_is_told_with_and_without_the_leak(trained, unseen):
+    half = len(unseen.by_row) // 2
+    leaked = [example for row in unseen.by_row[:half] for example in row]
+    results = judged(trained[0], unseen, "good", train=leaked)
+    assert results.leaks and results.leaks.exact == half
+    without = results.leaks.without["accuracy"]
+    assert without.rows == len(unseen.by_row) - half - results.leaks.near
+    assert results.leaks.pairs[0].similarity == 1.0
+    everything = judged(trained[0], unseen, "good", train=list(unseen.examples))
+    assert everything.leaks and everything.leaks.without == {}
+
+
+def test_results_survive_their_file_and_do_not_depend_on_the_order_of_rows(trained, unseen):
+    results = judged(trained[0], unseen, "good")
+    assert Results.model_validate_json(results.model_dump_json()) == results
+    turned = Reading(by_row=unseen.by_row[::-1])
+    again = judged(trained[0], turned, "good")
+    for before, after in zip(results.entries, again.entries, strict=True):
+        for name, one in before.metrics.items():
+            assert after.metrics[name].value == pytest.approx(one.value)
+
+
+def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
+    folder = trained[1] / "good"
+    results = Results.model_validate_json((folder / "report" / "results.json").read_bytes())
+    assert results.passport and results.passport["task"] == "sentiment"
+    assert results.learning and results.learning[-1]["step"] > 50
+    page = (folder / "report" / "report.html").read_text(encoding="utf-8")
+    assert results.verdict.sentence.split(" ")[0] in page
+    assert "model-index" in (folder / "adapter" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):
+    engine, _ = trained
+    few = unseen.examples[::10]
+    cells = []
+    for name, adapter in (("base", None), ("sentiment", "mislabelled"), ("spam", "good")):
+        cells.append(matrix._cell(name, Application(TASK, engine, adapter), few))
+    found = matrix.Matrix(("base", "sentiment", "spam"), ("sentiment",), tuple(cells))
+    assert len(found.suspicions()) == 1 and "with 'spam'" in found.suspicions()[0]
+    right = matrix._cell("sentiment", Application(TASK, engine, "good"), few)
+    fine = matrix.Matrix(("base", "sentiment"), ("sentiment",), (cells[0], right))
+    assert fine.suspicions() == []
+
+
+def test_no_rows_are_an_error(trained):
+    with pytest.raises(BadData, match="holds no rows"):
+        judged(trained[0], Reading(by_row=()), "good")
