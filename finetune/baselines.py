@@ -1,19 +1,51 @@
-"""Answers that cost nothing: the scores that a model has to beat."""
+"""Answers that cost nothing: the contestants that a model has to beat, on the same rows.
+
+Which ones there are follows from the kind of answer and the metrics of the task.
+"""
 
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from core.application import Prediction
+from core.application import Likelihood, Prediction
 from core.errors import BadData, BadSetting
-from core.task import Choice, Example, In, Task
+from core.task import Choice, Example, In, Span, Task
+from finetune import dictionary, tfidf
+from finetune.answers import Answers
+from finetune.compression import xz
+from finetune.ngrams import five_gram, unigram
+from finetune.overlap import Place, best_clause
 from finetune.scoring import Score, measure
 
-_BYTES = 256
-_END = _BYTES
-"""Stands for end-of-text, which a model has to predict as well."""
+Predictions = Sequence[Prediction]
+
+
+def baselines(
+    task: Task[In],
+    train: Sequence[Example[In]],
+    examples: Sequence[Example[In]],
+    *,
+    seed: int = 0,
+) -> list[Answers]:
+    """What costs nothing, for the kind of answer and the metrics of the task; in the order of `examples`.
+
+    What cannot be had is left out: the trivial answer of a task that has none, and what learns from
+    training examples where there are none. Raises `BadData` for no examples, and for a choice
+    without training examples.
+    """
+    if not examples:
+        raise BadData(f"Nothing to answer for {task.name!r}: there are no examples.")
+    if isinstance(task.answer, Choice):
+        found = [*_choosers(task, task.answer.labels, train, examples, seed)]
+    else:
+        found = [*_writers(task, train, examples, seed)]
+    if "language_model" in task.metrics and train:
+        found += _weighers(_first(train), _first(examples), seed)
+    return found
 
 
 def baseline_score(
@@ -28,8 +60,17 @@ def baseline_score(
     Where a language model is measured, `bits_per_byte` is that of the frequencies of bytes in the
     training answers. Raises `BadSetting` for a task without a trivial answer.
     """
-    name, texts = _answers(task, train_examples, examples)
-    predictions = [Prediction(text=text, probabilities={}, span=None, dropped=0) for text in texts]
+    if isinstance(task.answer, Choice):
+        name = "majority"
+        predictions = _majority(task.answer.labels, train_examples, len(examples))
+    elif task.trivial is None:
+        raise BadSetting(
+            f"The task {task.name!r} has no baseline. Give it `trivial`: "
+            "a function that answers an input at no cost, such as its first sentence."
+        )
+    else:
+        name = _trivial_name(task)
+        predictions = [_trivial(task, example.input) for example in examples]
     metrics, signatures = measure(task, examples, predictions)
     if "language_model" in task.metrics:
         metrics["bits_per_byte"] = byte_entropy(_first(train_examples), _first(examples))
@@ -38,41 +79,131 @@ def baseline_score(
 
 def majority(labels: Sequence[str], train_examples: Sequence[Example[In]]) -> str:
     """The label that most training examples have; of equals, the first one in `labels`."""
-    counts = Counter(_first(train_examples))
-    if not counts:
-        raise BadData("No training examples to take the most frequent label from.")
-    return max(labels, key=lambda label: counts[label])
+    shares = _shares(labels, train_examples)
+    return max(labels, key=lambda label: shares[label])
 
 
 def byte_entropy(train_texts: Sequence[str], texts: Sequence[str]) -> float:
     """Bits per byte of `texts` under the byte frequencies of `train_texts`, add-one smoothed."""
-    counts = Counter(symbol for text in train_texts for symbol in _symbols(text))
-    whole = counts.total() + _BYTES + 1
-    found = Counter(symbol for text in texts for symbol in _symbols(text))
-    length = found.total() - found[_END]
+    found = unigram(train_texts, texts)
+    length = sum(likelihood.bytes for likelihood in found)
     if not length:
         raise BadData("Nothing to score: every answer is empty. Give at least one with a text.")
-    bits = (-math.log2((counts[symbol] + 1) / whole) * found[symbol] for symbol in found)
-    return math.fsum(bits) / length
+    return math.fsum(likelihood.nats for likelihood in found) / math.log(2) / length
 
 
-def _answers(
-    task: Task[In], train_examples: Sequence[Example[In]], examples: Sequence[Example[In]]
-) -> tuple[str, list[str]]:
-    if isinstance(task.answer, Choice):
-        return "majority", [majority(task.answer.labels, train_examples)] * len(examples)
-    if task.trivial is None:
-        raise BadSetting(
-            f"The task {task.name!r} has no baseline. Give it `trivial`: "
-            "a function that answers an input at no cost, such as its first sentence."
-        )
-    name = task.trivial.__name__.strip("_").replace("_", " ")
-    return name, [task.trivial(example.input) for example in examples]
+def _choosers(
+    task: Task[In],
+    labels: Sequence[str],
+    train: Sequence[Example[In]],
+    examples: Sequence[Example[In]],
+    seed: int,
+) -> Iterator[Answers]:
+    yield _answers("majority", lambda: _majority(labels, train, len(examples)))
+    learned = [(_text(task, example.input), example.answers[0]) for example in train]
+    asked = [_text(task, example.input) for example in examples]
+    found = _answers(
+        "TF-IDF",
+        lambda: [
+            _chosen(labels, row) for row in tfidf.probabilities(labels, learned, asked, seed=seed)
+        ],
+    )
+    if found.predictions:
+        yield found
+
+
+def _writers(
+    task: Task[In], train: Sequence[Example[In]], examples: Sequence[Example[In]], seed: int
+) -> Iterator[Answers]:
+    inputs = [example.input for example in examples]
+    if task.trivial is not None:
+        yield _answers(_trivial_name(task), lambda: [_trivial(task, asked) for asked in inputs])
+    if "translation" in task.metrics and train:
+        yield _answers("word by word", lambda: _word_by_word(task, train, inputs, seed))
+    if any(_passage(task, asked).strip() for asked in inputs):
+        yield _answers("best overlap", lambda: [_best_overlap(task, asked) for asked in inputs])
+
+
+def _weighers(train: Sequence[str], texts: Sequence[str], seed: int) -> Iterator[Answers]:
+    yield _weighed("unigram", lambda: unigram(train, texts))
+    yield _weighed("5-gram (Kneser–Ney)", lambda: five_gram(train, texts, seed=seed))
+    yield _weighed("xz", lambda: xz(train, texts, seed=seed))
+
+
+def _answers(name: str, write: Callable[[], Predictions]) -> Answers:
+    start = time.perf_counter()
+    found = tuple(write())
+    seconds = time.perf_counter() - start
+    return Answers(name=name, kind="baseline", predictions=found, seconds=seconds)
+
+
+def _weighed(name: str, weigh: Callable[[], tuple[Likelihood, ...]]) -> Answers:
+    start = time.perf_counter()
+    found = weigh()
+    seconds = time.perf_counter() - start
+    return Answers(name=name, kind="baseline", likelihoods=found, seconds=seconds)
+
+
+def _majority(labels: Sequence[str], train: Sequence[Example[In]], rows: int) -> Predictions:
+    return [_chosen(labels, _shares(labels, train))] * rows
+
+
+def _shares(labels: Sequence[str], train: Sequence[Example[In]]) -> dict[str, float]:
+    """The share of each label in the training examples."""
+    counts = Counter(_first(train))
+    whole = sum(counts[label] for label in labels)
+    if not whole:
+        raise BadData("No training examples to take the most frequent label from.")
+    return {label: counts[label] / whole for label in labels}
+
+
+def _chosen(labels: Sequence[str], shares: dict[str, float]) -> Prediction:
+    text = max(labels, key=lambda label: shares[label])
+    return Prediction(text=text, probabilities=shares)
+
+
+def _trivial_name(task: Task[Any]) -> str:
+    """The name of the function, in words."""
+    return getattr(task.trivial, "__name__", "trivial").strip("_").replace("_", " ")
+
+
+def _trivial(task: Task[In], asked: In) -> Prediction:
+    """Nothing where the task has no trivial answer; with its place where it stands in the passage."""
+    text = task.trivial(asked) if task.trivial is not None else ""
+    start = _passage(task, asked).find(text) if text else -1
+    return Prediction(text=text, span=(start, start + len(text)) if start >= 0 else None)
+
+
+def _word_by_word(
+    task: Task[In], train: Sequence[Example[In]], inputs: Sequence[In], seed: int
+) -> Predictions:
+    pairs = [(_text(task, example.input), example.answers[0]) for example in train]
+    known = dictionary.learn(pairs, seed=seed)
+    return [Prediction(text=known.translate(_text(task, asked))) for asked in inputs]
+
+
+def _best_overlap(task: Task[In], asked: In) -> Prediction:
+    """The trivial answer where there is no passage."""
+    passage = _passage(task, asked)
+    place: Place | None = best_clause(passage, _question(asked, passage))
+    if place is None:
+        return _trivial(task, asked)
+    return Prediction(text=passage[slice(*place)], span=place)
+
+
+def _question(asked: In, passage: str) -> str:
+    """The first field of the input that is not the passage."""
+    fields = (str(getattr(asked, name)) for name in type(asked).model_fields)
+    return next((text for text in fields if text != passage), "")
+
+
+def _passage(task: Task[In], asked: In) -> str:
+    return task.answer.passage(asked) if isinstance(task.answer, Span) else ""
+
+
+def _text(task: Task[In], asked: In) -> str:
+    return str(getattr(asked, task.shorten, ""))
 
 
 def _first(examples: Sequence[Example[In]]) -> list[str]:
     return [example.answers[0] for example in examples]
-
-
-def _symbols(text: str) -> list[int]:
-    return [*text.encode("utf-8"), _END]

@@ -1,0 +1,97 @@
+"""What texts cost under bytes, runs of bytes and a compressor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+from nltk.lm import KneserNeyInterpolated
+from nltk.lm.preprocessing import padded_everygram_pipeline
+
+from core.application import Likelihood
+from finetune.compression import xz
+from finetune.kneser_ney import KneserNeyModel, estimated_discount
+from finetune.ngrams import chosen, five_gram, shuffled, unigram
+
+Weigh = Callable[[Sequence[str], Sequence[str]], tuple[Likelihood, ...]]
+WEIGH: list[Weigh] = [unigram, five_gram, xz]
+MILL = "The old mill by the river was built long ago. It is a museum today."
+STORIES = [f"{MILL} In the morning {name} walks to the mill." for name in ("Ann", "Bo", "Cy")] * 9
+MORE = [f"In the morning {name} sees the river. {MILL}" for name in ("Di", "Ed", "小明", "")]
+
+
+def bits_per_byte(found: Sequence[Likelihood]) -> float:
+    nats = math.fsum(one.nats for one in found)
+    return nats / math.log(2) / sum(one.bytes for one in found)
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+@pytest.mark.parametrize("discount", [0.1, 0.7])
+def test_the_indexed_kneser_ney_scores_as_nltk_does(order: int, discount: float) -> None:
+    corpus = [list("the mill"), list("a mill"), list("the museum"), list("mm")]
+    theirs = KneserNeyInterpolated(order, discount=discount)
+    theirs.fit(*padded_everygram_pipeline(order, corpus))
+    grams, vocabulary = padded_everygram_pipeline(order, corpus)
+    ours = KneserNeyModel(order, discount, (gram for text in grams for gram in text))
+    symbols = sorted(set(vocabulary))
+    text = "the mum will"
+    contexts = [tuple(text[end - size : end]) for end in range(5, 13) for size in range(order)]
+    for context in contexts:
+        for symbol in symbols:
+            expected = theirs.unmasked_score(symbol, context)
+            assert ours.unmasked_score(symbol, context) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_discount_is_estimated_from_what_was_seen_once_and_twice() -> None:
+    assert estimated_discount([("a",), ("b",), ("c",), ("c",), ("d",)] + [("e",)] * 3) == 3 / 5
+    assert estimated_discount([("a",)] * 3) == 0
+
+
+@pytest.mark.parametrize("weigh", WEIGH)
+def test_a_likelihood_counts_the_bytes_and_the_end(weigh: Weigh) -> None:
+    found = weigh(STORIES, ["mill", "磨坊", ""])
+    assert [one.bytes for one in found] == [4, 6, 0]
+    assert [one.tokens for one in found] == [5, 7, 1]
+    assert all(one.nats > 0 and math.isfinite(one.nats) for one in found)
+
+
+def test_the_five_gram_needs_fewer_bits_than_the_unigram_for_text_like_its_own() -> None:
+    runs, bytes_alone = five_gram(STORIES, MORE), unigram(STORIES, MORE)
+    assert bits_per_byte(runs) < bits_per_byte(bytes_alone) / 2
+
+
+def test_xz_needs_fewer_bits_than_the_unigram_for_what_it_has_read() -> None:
+    assert bits_per_byte(xz(STORIES, MORE)) < bits_per_byte(unigram(STORIES, MORE)) / 2
+
+
+@pytest.mark.parametrize("context", [("^", "^"), ("t", "h"), ("z", "h"), ("z", "z"), ()])
+def test_the_probabilities_of_all_symbols_are_one_together(context: tuple[str, ...]) -> None:
+    texts = ["^^the mill$", "^^this mill$", "^^that$"]
+    grams = [
+        tuple(text[end - size : end])
+        for text in texts
+        for end in range(3, len(text) + 1)
+        for size in (1, 2, 3)
+    ]
+    model = KneserNeyModel(3, 0.7, grams)
+    symbols = set("".join(texts)) - {"^"}
+    whole = math.fsum(model.unmasked_score(symbol, context) for symbol in symbols)
+    assert whole == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("weigh", WEIGH)
+def test_costs_go_along_with_the_texts(weigh: Weigh) -> None:
+    found = dict(zip(MORE, weigh(STORIES, MORE), strict=True))
+    assert weigh(STORIES[::-1], MORE[::-1]) == tuple(found[text] for text in MORE[::-1])
+
+
+def test_the_seed_chooses_what_is_learned() -> None:
+    texts = [f"text {number}" for number in range(50)]
+    assert chosen(texts, 60, seed=1) == chosen(texts[::-1], 60, seed=1)
+    assert chosen(texts, 60, seed=1) != chosen(texts, 60, seed=2)
+    assert sorted(shuffled(texts, seed=1)) == sorted(texts)
+
+
+def test_the_last_chosen_text_is_cut_between_characters() -> None:
+    assert chosen(["磨坊磨坊"], 7, seed=0) == ["磨坊"]
