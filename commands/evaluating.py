@@ -73,7 +73,7 @@ def evaluate(
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
     from core import store
     from finetune import evaluation, progress, score_table
-    from finetune.leak_search import pretraining_texts
+    from finetune.leaks.search import pretraining_texts
     from finetune.report import render
     from finetune.report.build import build
 

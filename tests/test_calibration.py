@@ -187,9 +187,7 @@ def test_what_cannot_be_calibrated_is_refused(adapter, backbone):
     service = Service(backbone, {"spam": TASK})
     with pytest.raises(BadData, match="5 rows are too few"):
         calibrating.calibrate(service, "spam", adapter, messages(5))
-    with pytest.raises(
-        BadSetting, match="'spma' is no label; labels: ham, spam"
-    ):
+    with pytest.raises(BadSetting, match="'spma' is no label; labels: ham, spam"):
         calibrating.calibrate(service, "spam", adapter, messages(), label="spma")
     with pytest.raises(BadSetting, match="no labels to calibrate"):
         calibration.operating_point(apps.load("qa"), [], [])

@@ -10,9 +10,9 @@ from nltk.lm import KneserNeyInterpolated
 from nltk.lm.preprocessing import padded_everygram_pipeline
 
 from core.application import Likelihood
-from finetune.compression import xz
-from finetune.kneser_ney import KneserNeyModel, estimated_discount
-from finetune.ngrams import chosen, five_gram, shuffled, unigram
+from finetune.baselines.compression import xz
+from finetune.baselines.kneser_ney import KneserNeyModel, estimated_discount
+from finetune.baselines.ngrams import chosen, five_gram, shuffled, unigram
 
 Weigh = Callable[[Sequence[str], Sequence[str]], tuple[Likelihood, ...]]
 WEIGH: list[Weigh] = [unigram, five_gram, xz]
@@ -95,3 +95,21 @@ def test_the_seed_chooses_what_is_learned() -> None:
 
 def test_the_last_chosen_text_is_cut_between_characters() -> None:
     assert chosen(["磨坊磨坊"], 7, seed=0) == ["磨坊"]
+
+
+def bits(train: list[str], text: str) -> float:
+    (found,) = unigram(train, [text])
+    return found.nats / math.log(2) / found.bytes
+
+
+def test_untrained_byte_frequencies_need_the_bits_of_all_symbols():
+    assert bits([], "好") == pytest.approx(4 * math.log2(257) / 3)
+
+
+def test_byte_frequencies_are_counted_as_by_hand():
+    by_hand = 2 * -math.log2(3 / 260) - math.log2(2 / 260)
+    assert bits(["aa"], "aa") == pytest.approx(by_hand / 2)
+
+
+def test_more_alike_training_texts_need_fewer_bits():
+    assert bits(["the mill " * 9], "a mill") < bits(["磨坊" * 9], "a mill")

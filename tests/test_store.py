@@ -105,7 +105,9 @@ def test_a_hash_is_that_of_the_bytes(tmp_path):
 
 
 def test_a_passport_lets_its_own_backbone_and_prompt_pass():
-    passport().check(fingerprint="f" * 16, prompt_hash="p" * 16, tokenizer_hash="", folder=Path("x"))
+    passport().check(
+        fingerprint="f" * 16, prompt_hash="p" * 16, tokenizer_hash="", folder=Path("x")
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,9 @@ def test_a_passport_lets_its_own_backbone_and_prompt_pass():
 )
 def test_a_passport_names_what_differs(fingerprint, prompt, named, unnamed):
     with pytest.raises(Mismatch) as caught:
-        passport().check(fingerprint=fingerprint, prompt_hash=prompt, tokenizer_hash="", folder=Path("runs/x"))
+        passport().check(
+            fingerprint=fingerprint, prompt_hash=prompt, tokenizer_hash="", folder=Path("runs/x")
+        )
     said = str(caught.value)
     assert named in said and unnamed not in said
     assert "runs/x" in said and "0000000000000000 here" in said and "quintet finetune spam" in said

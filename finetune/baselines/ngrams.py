@@ -43,7 +43,7 @@ def five_gram(
 ) -> tuple[Likelihood, ...]:
     """Under interpolated Kneser–Ney (Kneser & Ney 1995) of five bytes, learned from some of `train`."""
     # NLTK takes seconds to import, and most commands never weigh a text.
-    from finetune.kneser_ney import KneserNeyModel, estimated_discount
+    from finetune.baselines.kneser_ney import KneserNeyModel, estimated_discount
 
     learned = chosen(train, _MOST_BYTES, seed=seed)
     discount = estimated_discount([gram for text in learned for gram in _grams(text, _ORDER)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from finetune.terms import pieces
+from finetune.baselines.terms import pieces
 
 Place = tuple[int, int]
 """Start and end in the passage, in characters."""

@@ -16,20 +16,16 @@ from pydantic import BaseModel
 from rensa import RMinHash, RMinHashLSH
 
 from core.task import Example, In, Task, Text, joint
-from finetune.units import (
+from finetune.leaks.units import (
     RUN,
     Run,
     folded,
-    normalised,
     pairs_of,
     runs_of,
-    shingles,
     spans_of,
     units_of,
     wanted_runs,
 )
-
-__all__ = ["Found", "find", "find_contained", "leaked", "normalised", "shingles", "texts_of"]
 
 _SEED = 20_261
 _PERMUTATIONS = 128

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from core.application import Likelihood
-from finetune.ngrams import chosen, likelihood, shuffled
+from finetune.baselines.ngrams import chosen, likelihood, shuffled
 
 _MOST_BYTES = 1_000_000
 _END = b"\0"

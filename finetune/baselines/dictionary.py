@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from core.script import language_of
 from core.task import Language
-from finetune.terms import grams, pieces
+from finetune.baselines.terms import grams, pieces
 
 Pair = tuple[str, str]
 """A text and its translation."""

@@ -5,21 +5,19 @@ Which ones there are follows from the kind of answer and the metrics of the task
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from core.application import Likelihood, Prediction
-from core.errors import BadData, BadSetting
+from core.errors import BadData
 from core.task import Choice, Example, In, Span, Task
-from finetune import dictionary, tfidf
 from finetune.answers import Answers
-from finetune.compression import xz
-from finetune.ngrams import five_gram, unigram
-from finetune.overlap import Place, best_clause
-from finetune.scoring import Score, measure
+from finetune.baselines import dictionary, tfidf
+from finetune.baselines.compression import xz
+from finetune.baselines.ngrams import five_gram, unigram
+from finetune.baselines.overlap import Place, best_clause
 
 Predictions = Sequence[Prediction]
 
@@ -46,50 +44,6 @@ def baselines(
     if "language_model" in task.metrics and train:
         found += _weighers(_first(train), _first(examples), seed)
     return found
-
-
-def baseline_score(
-    task: Task[In],
-    train_examples: Sequence[Example[In]],
-    examples: Sequence[Example[In]],
-    *,
-    data: str = "",
-) -> tuple[str, Score]:
-    """What was done, and its score: the majority label, or `task.trivial` for each input.
-
-    Where a language model is measured, `bits_per_byte` is that of the frequencies of bytes in the
-    training answers. Raises `BadSetting` for a task without a trivial answer.
-    """
-    if isinstance(task.answer, Choice):
-        name = "majority"
-        predictions = _majority(task.answer.labels, train_examples, len(examples))
-    elif task.trivial is None:
-        raise BadSetting(
-            f"The task {task.name!r} has no baseline. Give it `trivial`: "
-            "a function that answers an input at no cost, such as its first sentence."
-        )
-    else:
-        name = _trivial_name(task)
-        predictions = [_trivial(task, example.input) for example in examples]
-    metrics, signatures = measure(task, examples, predictions)
-    if "language_model" in task.metrics:
-        metrics["bits_per_byte"] = byte_entropy(_first(train_examples), _first(examples))
-    return name, Score(task.name, data, len(examples), metrics, signatures)
-
-
-def majority(labels: Sequence[str], train_examples: Sequence[Example[In]]) -> str:
-    """The label that most training examples have; of equals, the first one in `labels`."""
-    shares = _shares(labels, train_examples)
-    return max(labels, key=lambda label: shares[label])
-
-
-def byte_entropy(train_texts: Sequence[str], texts: Sequence[str]) -> float:
-    """Bits per byte of `texts` under the byte frequencies of `train_texts`, add-one smoothed."""
-    found = unigram(train_texts, texts)
-    length = sum(likelihood.bytes for likelihood in found)
-    if not length:
-        raise BadData("Nothing to score: every answer is empty. Give at least one with a text.")
-    return math.fsum(likelihood.nats for likelihood in found) / math.log(2) / length
 
 
 def _choosers(

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from core.script import language_of
-from finetune.terms import grams, pieces
+from finetune.baselines.terms import grams, pieces
 
 _INVERSE_PENALTY = 4.0
 """Of 1, 4 and 10 the best on most of SST-2, IMDB, ChnSentiCorp, SMS and Enron; they differ little."""
