@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +23,7 @@ from commands.options import (
     mapping,
     open_service,
     the_task,
+    typed,
 )  # fmt: skip
 from core.errors import BadSetting
 
@@ -65,29 +65,32 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Score an adapter beside what costs nothing, with intervals and paired tests; report it."""
-    service = open_service(backbone, device)
     if matrix:
-        _matrix(service, task, output, limit or _MATRIX_ROWS, as_json)
+        _matrix(open_service(backbone, device), task, output, limit or _MATRIX_ROWS, as_json)
         return
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
+    from finetune.splits import read_test, training_examples
+
+    # Before torch loads: bad rows are told at once.
+    found, sources = the_task(task), list(data or [bundled(task, "test")])
+    columns, screen = mapping(column_map), console(stderr=True)
+    reading = read_test(
+        found, sources, columns_map=columns, limit=limit, direction=direction, split=split
+    )
+    train = training_examples(found, sources, bundled(task, "train"), columns)
+    for problem in reading.problems:
+        screen.print(f"left out: {problem}", markup=False)
     from core import store
     from finetune import evaluation, progress, score_table
     from finetune.leaks.search import pretraining_texts
     from finetune.report import render
     from finetune.report.build import build
 
-    found, sources = the_task(task), list(data or [bundled(task, "test")])
-    columns, screen = mapping(column_map), console(stderr=True)
-    reading = evaluation.read_test(
-        found, sources, columns_map=columns, limit=limit, direction=direction, split=split
-    )
-    for problem in reading.problems:
-        screen.print(f"left out: {problem}", markup=False)
+    service = open_service(backbone, device)
     # A machine that asks for the score alone does not wait for what it is held against.
     others = against if against is not None else "" if as_json and not output else "base,baselines"
     contestants = _contestants(service, task, adapter, others.split(","), judge_base=base)
-    train = evaluation.training_examples(found, sources, bundled(task, "train"), columns)
     with progress.counting(screen, f"scoring {task}") as told:
         result = evaluation.evaluate(
             contestants,
@@ -105,7 +108,7 @@ def evaluate(
     folder = None if base else adapter or store.find_adapter(task)
     results = build(
         result,
-        commands=(_typed(),),
+        commands=(typed(),),
         seed=seed,
         resamples=resamples,
         passport=store.read_passport(folder) if folder else None,
@@ -124,13 +127,6 @@ def evaluate(
     if not results.verdict.better:
         typer.echo("NOT BETTER THAN BASELINE")
     typer.echo(f"{results.verdict.sentence}\n{page}")
-
-
-def _typed() -> str:
-    """The command as it was given, to be given again."""
-    import shlex
-
-    return shlex.join(["quintet", *sys.argv[1:]])
 
 
 def _contestants(
@@ -201,20 +197,16 @@ def calibrate(
     device: Device = "auto",
 ) -> None:
     """Fit temperature and threshold on validation rows; every caller of the adapter obeys them."""
-    from core import store
-    from finetune import calibrating, evaluation, progress
-    from finetune import data as sources_of
+    from finetune import data as rows
+    from finetune.splits import read_test
 
-    service, found = open_service(backbone, device), the_task(task)
-    sources = list(data or [bundled(task, "train")])
-    whole = all(not sources_of.has_split(source, split) for source in sources)
-    reading = evaluation.read_test(
-        found,
-        sources,
-        columns_map=mapping(column_map),
-        limit=limit,
-        split="train" if whole else split,
-    )
+    found, sources = the_task(task), list(data or [bundled(task, "train")])
+    there = split if any(rows.has_split(source, split) for source in sources) else "train"
+    reading = read_test(found, sources, columns_map=mapping(column_map), limit=limit, split=there)
+    from core import store
+    from finetune import calibrating, progress
+
+    service = open_service(backbone, device)
     folder = adapter or store.find_adapter(task)
     with progress.counting(console(stderr=True), f"calibrating {task}") as told:
         kept = calibrating.calibrate(

@@ -10,7 +10,9 @@ import typer
 from commands.options import (
     BackboneName,
     ColumnMap,
+    Data,
     Json,
+    Limit,
     all_tasks,
     console,
     dumped,
@@ -61,16 +63,27 @@ def show_adapter(name: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|DIR
 
 def verify_adapters(
     names: Annotated[list[str] | None, typer.Argument(metavar="TASK[@VERSION]|DIR")] = None,
+    data: Data = None,
+    column_map: ColumnMap = "",
+    limit: Limit = None,
     backbone: BackboneName = None,
+    as_json: Json = False,
 ) -> None:
-    """Recompute the hashes of backbone, tokenizer and prompt; refuse what does not fit."""
+    """Compute every hash of the passports again; refuse what does not fit."""
     from core import store
+    from finetune import verifying
 
-    service = open_service(backbone, "cpu")
+    service, found = open_service(backbone, "cpu"), {}
     for name in names or [name for name in service.tasks if store.served(name)]:
         folder = Path(name) if Path(name).is_dir() else store.find_adapter(name)
-        service.application(store.read_passport(folder).task, folder)
-        typer.echo(f"{folder}: fits")
+        found[name] = verifying.verify(
+            service, folder, data or (), columns_map=mapping(column_map), limit=limit
+        )
+        if not as_json:
+            facts = "; ".join(f"{key} {value}" for key, value in found[name].items())
+            typer.echo(f"{name} fits: {facts}")
+    if as_json:
+        typer.echo(dumped(found))
 
 
 def install_adapter(run: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:

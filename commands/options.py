@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,6 +92,11 @@ def sampling(temperature: float | None, top_p: float, seed: int) -> Sampling:
     if temperature is None:
         return Greedy()
     return Sample(temperature=temperature, top_p=top_p, seed=seed)
+
+
+def typed() -> str:
+    """The command as it was given, to be given again."""
+    return shlex.join(["quintet", *sys.argv[1:]])
 
 
 def open_engine(backbone: str | None, device: str) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from commands.options import (
     mapping,
     open_engine,
     the_task,
+    typed,
 )  # fmt: skip
 from core.errors import BadSetting
 
@@ -100,24 +102,30 @@ def finetune(
     device: Device = "auto",
 ) -> None:
     """Fine-tune an adapter. Any key may be given: --learning-rate 0.002 --lora.r 16"""
-    from core import store
-    from finetune import finetuning, settings
+    from finetune import settings
+    from finetune.material import Request, gather, run_folder
 
     keys = settings.read(settings.FinetuneSettings, config, settings.flags(context.args))
-    engine, found = open_engine(backbone, device), the_task(task)
-    request = finetuning.Request(
+    found = the_task(task)
+    request = Request(
         task=found,
         sources=tuple(data or [bundled(task, "train")]),
         test=tuple(test or ([] if data else [bundled(task, "test")])),
         columns_map=mapping(column_map),
         limit=limit,
         settings=keys,
-        output=finetuning.run_folder(task, output, resume=resume),
-        start=None if from_base else finetuning.warm_start(found, engine, keys),
+        output=run_folder(task, output, resume=resume),
         resume=resume,
         device=device,
+        command=typed(),
     )
-    material = finetuning.gather(request)
+    material = gather(request)  # before torch loads: bad rows are told at once
+    from core import store
+    from finetune import finetuning
+
+    engine = open_engine(backbone, device)
+    if not from_base:
+        request = replace(request, start=finetuning.warm_start(found, engine, keys))
     screen = console(stderr=True)
     for line in finetuning.look(request, engine, material).lines():
         screen.print(line, markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +61,21 @@ class Passport(BaseModel):
     seed: int
     versions: dict[str, str]
     created: str
+    seal: str = ""
+    """Hash of everything above: a metric that is edited afterwards breaks it."""
+
+    def sealed(self) -> Passport:
+        """The same with the seal that fits."""
+        return self.model_copy(update={"seal": self._hash()})
+
+    def _hash(self) -> str:
+        content = json.dumps(self.model_dump(mode="json", exclude={"seal"}), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing was changed since it was sealed; an unsealed one cannot tell."""
+        return not self.seal or self.seal == self._hash()
 
     def check(
         self, *, fingerprint: str, tokenizer_hash: str, prompt_hash: str, folder: Path
@@ -89,6 +106,9 @@ def read_passport(folder: Path) -> Passport:
     if not path.is_file():
         raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.")
     try:
-        return Passport.model_validate_json(path.read_bytes())
+        passport = Passport.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise Damaged(f"{path} is damaged: {error.errors()[0]['msg']}.") from error
+    if not passport.intact:
+        raise Damaged(f"{path} was altered after it was written. Train or install it again.")
+    return passport

@@ -21,7 +21,7 @@ def adapter_name(name: str) -> str:
 def header(task: Task[Any], name: str, passport: Passport) -> str:
     """Two lines of HTML, and every value behind a fold."""
     scores = headline(task, passport.metrics)
-    values = " · ".join(_value(key, scores[key], passport.baseline) for key in scores)
+    values = " · ".join(_value(key, scores[key], passport) for key in scores)
     line = f"Adapter <b>{escape(adapter_name(name))}</b>"
     if values:
         line += f" · {values} on {passport.rows:,} rows"
@@ -47,9 +47,14 @@ def headline(task: Task[Any], metrics: Mapping[str, float]) -> dict[str, float]:
     return {key: value for key, value in metrics.items() if key.startswith(opening)}
 
 
-def _value(key: str, value: float, baseline: Mapping[str, float]) -> str:
-    own, other = _pair(value, baseline.get(key))
-    return f"{_words(key)} <b>{own}</b>" + (f" (baseline {other})" if key in baseline else "")
+def _value(key: str, value: float, passport: Passport) -> str:
+    own, other = _pair(value, passport.baseline.get(key))
+    beside = f" ({_baseline(passport)} {other})" if key in passport.baseline else ""
+    return f"{_words(key)} <b>{own}</b>{beside}"
+
+
+def _baseline(passport: Passport) -> str:
+    return escape(f"baseline {passport.baseline_name}".strip())
 
 
 def _table(passport: Passport) -> str:
@@ -62,7 +67,7 @@ def _table(passport: Passport) -> str:
         return ""
     return (
         '<details class="quiet"><summary>All values</summary><table>'
-        f"<tr><th>metric</th><th>adapter</th><th>baseline</th></tr>{drawn}</table>"
+        f"<tr><th>metric</th><th>adapter</th><th>{_baseline(passport)}</th></tr>{drawn}</table>"
         f"<p>Measured on {passport.rows:,} rows of {escape(passport.data)}, "
         f"{escape(passport.created[:10])}.</p></details>"
     )

@@ -64,7 +64,7 @@ def keep(point: OperatingPoint, folder: Path) -> None:
     passport = store.read_passport(folder).model_copy(update={"operating_point": point})
     with store.new_folder(folder) as changed:
         shutil.copytree(folder, changed, dirs_exist_ok=True)
-        store.write_json(changed / PASSPORT, passport.model_dump())
+        store.write_json(changed / PASSPORT, passport.sealed().model_dump())
         if (changed / DECISION).is_file():
             decision = json.loads((changed / DECISION).read_text(encoding="utf-8"))
             decision["temperature"]["choice"] = point.temperature

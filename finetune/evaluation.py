@@ -9,13 +9,12 @@ from functools import cached_property
 from typing import Generic
 
 from core.application import Application
-from core.errors import BadData, BadSetting, nearest
+from core.errors import BadData, BadSetting
 from core.task import Example, In, Task
-from finetune import data
 from finetune.answers import Answers, Kind
 from finetune.baselines import baselines
 from finetune.counts import Counts, count, deciding
-from finetune.examples import Reading, read_examples
+from finetune.examples import Reading
 from finetune.scoring import Score, answer, score_of
 
 
@@ -86,64 +85,6 @@ class Evaluation(Generic[In]):
         return max(rated, key=lambda pair: pair[0])[1] if rated else None
 
 
-def test_split(source: str) -> str:
-    """The split to score on: test, else validation; a single file is scored whole."""
-    for split in ("test", "validation"):
-        if data.has_split(source, split):
-            return split
-    return "train"
-
-
-def read_test(
-    task: Task[In],
-    sources: Sequence[str],
-    *,
-    columns_map: Mapping[str, str] | None = None,
-    limit: int | None = None,
-    direction: str = "both",
-    split: str | None = None,
-    tolerate: float = 0.01,
-) -> Reading[In]:
-    """The rows to score on; `direction` keeps one part of them ('en-zh' is the part 'en_zh')."""
-    found = [
-        read_examples(
-            task,
-            [source],
-            split=split or test_split(source),
-            columns_map=columns_map,
-            limit=limit,
-            tolerate=tolerate,
-        )
-        for source in sources
-    ]
-    reading = Reading(
-        by_row=tuple(row for one in found for row in one.by_row),
-        problems=tuple(problem for one in found for problem in one.problems),
-        sources=tuple(
-            source for source, one in zip(sources, found, strict=True) for _ in one.by_row
-        ),
-    )
-    return reading if direction == "both" else _part(reading, direction, task)
-
-
-def _part(reading: Reading[In], direction: str, task: Task[In]) -> Reading[In]:
-    part = direction.replace("-", "_")
-    parts = sorted({example.part for example in reading.examples if example.part})
-    if part not in parts:
-        allowed = ", ".join(name.replace("_", "-") for name in parts) or "none"
-        raise BadSetting(
-            f"{task.title} has no direction {direction!r}; there: {allowed}, both."
-            f"{nearest(part, parts)}"
-        )
-    rows = [tuple(e for e in row if e.part == part) for row in reading.by_row]
-    kept = [(row, source) for row, source in zip(rows, reading.sources, strict=True) if row]
-    return Reading(
-        by_row=tuple(row for row, _ in kept),
-        problems=reading.problems,
-        sources=tuple(source for _, source in kept),
-    )
-
-
 def evaluate(
     contestants: Sequence[Contestant[In]],
     reading: Reading[In],
@@ -188,16 +129,3 @@ def _share(
     if progress is None:
         return None
     return lambda done, total: progress(number * total + done, all_ * total)
-
-
-def training_examples(
-    task: Task[In],
-    sources: Sequence[str],
-    otherwise: str,
-    columns_map: Mapping[str, str] | None = None,
-) -> tuple[Example[In], ...]:
-    """What baselines learn from: the train splits of the sources, else the bundled rows."""
-    having = [source for source in sources if data.has_split(source, "train")]
-    if not having:
-        return read_examples(task, [otherwise]).examples
-    return read_examples(task, having, columns_map=columns_map).examples

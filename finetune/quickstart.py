@@ -12,7 +12,8 @@ from core import store
 from core.engine import Engine
 from core.task import Task
 from finetune import finetuning, score_table
-from finetune.finetuning import Request, Run
+from finetune.finetuning import Run
+from finetune.material import Request, gather
 from finetune.settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -89,6 +90,6 @@ def _tell(
         start=finetuning.warm_start(task, engine, settings),
         command=f"quintet quickstart --seed {seed}",
     )
-    made = finetuning.finetune(request, engine, finetuning.gather(request), console)
+    made = finetuning.finetune(request, engine, gather(request), console)
     before = "before" if request.start else "base"
     return Story(task, made, before, time.perf_counter() - began)

@@ -39,7 +39,7 @@ def quintet(*arguments: object, cwd: Path = ROOT, **environment: str):
         text=True,
         cwd=cwd,
         env={**os.environ, "COLUMNS": "200", **environment},
-        timeout=120,
+        timeout=400,
     )
 
 

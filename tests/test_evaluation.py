@@ -18,7 +18,7 @@ from core.task import Example
 from finetune import evaluation, finetuning, matrix
 from finetune.evaluation import Contestant
 from finetune.examples import Reading, read_examples
-from finetune.finetuning import Request
+from finetune.material import Request, gather
 from finetune.report.build import build
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
@@ -72,7 +72,7 @@ def trained(tmp_path_factory, tokenizer):
             output=folder / name,
             device="cpu",
         )
-        finetuning.finetune(request, engine, finetuning.gather(request), QUIET)
+        finetuning.finetune(request, engine, gather(request), QUIET)
         engine.adapters.load(name, folder / name / "adapter")
     return engine, folder
 

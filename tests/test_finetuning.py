@@ -22,8 +22,9 @@ from core.prompting import Encoded
 from core.service import Service
 from finetune import finetuning, lora, preview
 from finetune.batches import Plan, answer_loss, collate
-from finetune.finetuning import Request
+from finetune.examples import read_examples
 from finetune.loop import Interrupted
+from finetune.material import Request, gather
 from finetune.settings import FinetuneSettings
 
 QUIET = Console(quiet=True)
@@ -66,9 +67,7 @@ def asked(folder: Path, output: str = "run", task: str = "sentiment", **changes)
 
 
 def learned(request: Request, backbone) -> store.Passport:
-    return finetuning.finetune(
-        request, Engine(backbone), finetuning.gather(request), QUIET
-    ).passport
+    return finetuning.finetune(request, Engine(backbone), gather(request), QUIET).passport
 
 
 def test_an_adapter_learns_what_its_rows_say_and_serves_it(tmp_path, backbone):
@@ -102,8 +101,8 @@ def test_the_split_that_is_scored_picks_no_checkpoint(tmp_path):
     (folder / "validation.jsonl").write_bytes(train.read_bytes()[:2000].rpartition(b"\n")[0])
     request = asked(tmp_path)
     request = Request(**{**vars(request), "sources": (str(folder),)})
-    material = finetuning.gather(request)
-    validation = finetuning.read_examples(request.task, [str(folder)], split="validation")
+    material = gather(request)
+    validation = read_examples(request.task, [str(folder)], split="validation")
     assert material.test.digest == validation.digest
     held_out = {example.input for example in material.validation.examples}
     assert held_out and not held_out & {example.input for example in material.train.examples}
@@ -114,7 +113,7 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
     learned(whole, backbones.create("nano", tokenizer))
     broken = asked(tmp_path, "broken", settings={"max_steps": 8, "eval_steps": 3})
     engine = Engine(backbones.create("nano", tokenizer))
-    material = finetuning.gather(broken)
+    material = gather(broken)
     lesson = lora.Lesson(
         task=broken.task,
         rows=preview.encode(broken.task, material.train.examples, engine.backbone),
@@ -199,7 +198,7 @@ def test_another_prompt_is_refused(tmp_path, backbone):
 def test_the_preview_says_what_will_be_learned(tmp_path, backbone):
     request = asked(tmp_path)
     engine = Engine(backbone)
-    seen = finetuning.look(request, engine, finetuning.gather(request))
+    seen = finetuning.look(request, engine, gather(request))
     assert seen.rows == 64 and seen.validation == 16 and seen.unlearnable == 0
     assert seen.token_lengths[100] >= seen.token_lengths[50] > 3
     assert seen.steps == 96 and seen.seconds > 0 and seen.bytes > 0
@@ -210,7 +209,7 @@ def test_the_preview_says_what_will_be_learned(tmp_path, backbone):
 @pytest.mark.parametrize(("name", "ends"), [("sentiment", 0.0), ("generation", 1.0)])
 def test_written_answers_end_in_end_of_text(tmp_path, backbone, name, ends):
     request = asked(tmp_path, task=name)
-    seen = finetuning.look(request, Engine(backbone), finetuning.gather(request))
+    seen = finetuning.look(request, Engine(backbone), gather(request))
     assert seen.ends == ends
 
 
@@ -265,7 +264,7 @@ def test_any_causal_language_model_is_finetuned_saved_and_answered_with(
     tokenizer.save_pretrained(tmp_path / "model")
     engine = Engine(backbones.load(tmp_path / "model"))
     request = asked(tmp_path, settings={"max_steps": 20})
-    finetuning.finetune(request, engine, finetuning.gather(request), QUIET)
+    finetuning.finetune(request, engine, gather(request), QUIET)
     log = (request.output / "log.jsonl").read_text().splitlines()
     losses = [row["loss"] for line in log if "loss" in (row := json.loads(line))]
     assert losses[-1] < losses[0]

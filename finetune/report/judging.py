@@ -82,7 +82,7 @@ def verdict(
 
 def _said(found: Evaluation[Any], name: str, ours: Measured) -> str:
     return (
-        f"On {ours.rows:,} rows it had never seen, {found.subject.name!r} reached "
+        f"On {ours.rows:,} scored rows, {found.subject.name!r} reached "
         f"{name.replace('_', ' ')} {_number(ours.value)} ({_number(ours.low)} to "
         f"{_number(ours.high)})"
     )

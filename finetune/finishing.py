@@ -1,0 +1,114 @@
+"""What a run leaves beside its weights: a score, a report, a passport, a card."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core import store
+from core.application import Application
+from core.decision import write_decision
+from core.engine import Engine
+from core.passport import Passport
+from core.task import In
+from core.weights import WEIGHTS
+from finetune import evaluation, progress
+from finetune.evaluation import Contestant, Evaluation
+from finetune.report import render
+from finetune.report.build import build
+from finetune.report.results import Results
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from finetune.material import Material, Request
+
+
+def finish(
+    request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
+) -> tuple[Passport, Results]:
+    """Score `folder/adapter` once, and write everything that stands beside it."""
+    found = _score(request, engine, folder / "adapter", material, console)
+    passport = _passport(request, engine, material, found, folder / "adapter")
+    return passport, _write(request, engine, folder, passport, found)
+
+
+def _score(
+    request: Request[In], engine: Engine, adapter: Path, material: Material[In], console: Console
+) -> Evaluation[In]:
+    """On the test rows, or else on those that picked the checkpoint; beside what it came from."""
+    folders = {"before": request.start, "adapter": adapter}
+    kept = {name: folder for name, folder in folders.items() if folder}
+    for name, folder in kept.items():
+        engine.adapters.load(name, folder)
+    asked = [Contestant("base", "base", Application(request.task, engine))]
+    asked += [Contestant(name, "adapter", Application(request.task, engine, name)) for name in kept]
+    try:
+        with progress.counting(console, f"scoring {request.task.name}") as told:
+            return evaluation.evaluate(
+                asked,
+                material.test if material.test.by_row else material.validation,
+                material.train.examples,
+                name=", ".join(_short(source) for source in request.test or request.sources),
+                seed=request.settings.seed,
+                progress=told,
+            )
+    finally:
+        for name in kept:
+            engine.adapters.delete(name)
+
+
+def _passport(
+    request: Request[In],
+    engine: Engine,
+    material: Material[In],
+    found: Evaluation[In],
+    adapter: Path,
+) -> Passport:
+    best = found.best_baseline
+    return Passport(
+        task=request.task.name,
+        backbone=engine.backbone.name,
+        fingerprint=engine.backbone.fingerprint,
+        tokenizer_hash=engine.backbone.tokenizer_hash,
+        prompt_hash=request.task.prompt_hash,
+        weights_hash=store.file_hash(adapter / WEIGHTS),
+        code_version=store.code_version(),
+        data_hash=material.digest,
+        data=", ".join(_short(source) for source in request.sources),
+        metrics=found.score.metrics,
+        rows=found.score.rows,
+        scored_on="test" if material.test.by_row else "validation",
+        baseline=found.score_of(best).metrics if best else {},
+        baseline_name=best.name if best else "",
+        seed=request.settings.seed,
+        versions=store.library_versions(),
+        created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    ).sealed()
+
+
+def _short(source: str) -> str:
+    """The last two names of a path: enough to know the data, nothing of the machine."""
+    path = Path(source)
+    return "/".join(path.parts[-2:]) if path.exists() else source
+
+
+def _write(
+    request: Request[In], engine: Engine, folder: Path, passport: Passport, found: Evaluation[In]
+) -> Results:
+    """The report beside the adapter; its card, decision and passport within it."""
+    results = build(
+        found,
+        commands=(request.command,) if request.command else (),
+        seed=request.settings.seed,
+        passport=passport,
+        log=folder / "log.jsonl",
+        device=str(engine.backbone.device),
+    )
+    adapter = folder / "adapter"
+    render.write(results, folder / "report")
+    write_decision(request.task, engine.backbone.tokenizer, adapter)
+    store.write_text(adapter / "README.md", render.card(results))
+    store.write_json(adapter / store.PASSPORT, passport.model_dump())
+    return results

@@ -1,0 +1,63 @@
+"""`quintet adapters verify`: every hash of a passport, computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core import store
+from core.errors import Mismatch
+from core.service import Service
+from core.task import Task
+from core.weights import WEIGHTS
+from finetune.examples import read_examples
+
+
+def verify(
+    service: Service,
+    folder: Path,
+    sources: Sequence[str] = (),
+    *,
+    columns_map: Mapping[str, str] | None = None,
+    limit: int | None = None,
+) -> dict[str, str]:
+    """Name → what was found; raises `Mismatch` or `Damaged` where something differs.
+
+    The data can only be hashed where they are given, with the map and limit of the training.
+    """
+    passport = store.read_passport(folder)  # refuses a broken seal
+    task = service.task(passport.task)
+    service.application(passport.task, folder)  # refuses another backbone, tokenizer or prompt
+    weights = store.file_hash(folder / WEIGHTS)
+    if passport.weights_hash and passport.weights_hash != weights:
+        raise Mismatch(f"{folder / WEIGHTS} is not the file that was trained: it was altered.")
+    code = store.code_version()
+    return {
+        "backbone": passport.fingerprint,
+        "tokenizer": passport.tokenizer_hash or "not recorded",
+        "prompt": passport.prompt_hash,
+        "weights": weights[:16],
+        "metrics": passport.seal or "not sealed",
+        "code": code if code == passport.code_version else f"{code}, trained with another version",
+        "data": _data(task, passport.data_hash, sources, columns_map, limit, folder),
+    }
+
+
+def _data(
+    task: Task[Any],
+    expected: str,
+    sources: Sequence[str],
+    columns_map: Mapping[str, str] | None,
+    limit: int | None,
+    folder: Path,
+) -> str:
+    if not sources:
+        return "not checked: give --data"
+    found = read_examples(task, sources, columns_map=columns_map, limit=limit, tolerate=1.0).digest
+    if found != expected:
+        raise Mismatch(
+            f"The adapter in {folder} was trained on other rows ({expected} trained, {found} here). "
+            "Give all its sources, with the same --map and --limit."
+        )
+    return found
