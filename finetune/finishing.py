@@ -105,6 +105,7 @@ def _write(
         passport=passport,
         log=folder / "log.jsonl",
         device=str(engine.backbone.device),
+        picked_checkpoint=passport.scored_on == "validation",
     )
     adapter = folder / "adapter"
     render.write(results, folder / "report")

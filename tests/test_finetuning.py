@@ -92,7 +92,7 @@ def test_a_run_leaves_everything_a_reader_needs(tmp_path, backbone):
     assert {"config.yaml", "log.jsonl", "loss.png", "checkpoint-4"} <= {
         path.name for path in request.output.iterdir()
     }
-    assert "held-out examples that picked the checkpoint" in (adapter / "README.md").read_text()
+    assert "These rows also picked the checkpoint" in (adapter / "README.md").read_text()
 
 
 def test_the_split_that_is_scored_picks_no_checkpoint(tmp_path):
@@ -118,7 +118,7 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
         task=broken.task,
         rows=preview.encode(broken.task, material.train.examples, engine.backbone),
         validation=material.validation.examples,
-        data_hash=material.train.digest,
+        data_hash=material.digest,
     )
     broken.output.mkdir()
 

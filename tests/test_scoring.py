@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,13 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from core.application import Prediction
 from core.errors import BadData, BadSetting, Diverged
 from core.task import Choice, Example, Input, MetricName, Span, Task, Text
-from finetune.score_table import table
-from finetune.scoring import Score, measure, score, selected
+from finetune.scoring import Score, answer, measure, score, selected
 
 
 class Asked(Input):
@@ -100,7 +97,7 @@ def test_progress_counts_questions_and_likelihoods_to_the_end() -> None:
     told: list[tuple[int, int]] = []
     examples = [example("one", "two"), example("one", "three")]
     application = answering(STORY, str.upper)
-    score(application, examples, progress=lambda done, total: told.append((done, total)))
+    answer(application, examples, progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -206,14 +203,3 @@ def test_what_is_selected_is_always_to_be_maximised(
 def test_selecting_by_what_was_not_measured_names_what_was(select_by: str) -> None:
     with pytest.raises(BadSetting, match="measured: macro_f1, accuracy"):
         selected(replace(MOOD, select_by=select_by), {"macro_f1": 0.5, "accuracy": 0.5})
-
-
-def test_the_table_has_a_row_a_value_and_a_column_a_model() -> None:
-    console = Console(width=80, file=io.StringIO(), record=True)
-    ours = Score("toy", "", 1, {"accuracy": 0.5, "bleu": 12.345}, {})
-    console.print(table({"ours": ours, "[majority]": Score("toy", "", 1, {"accuracy": 0.25}, {})}))
-    text = console.export_text()
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert any("0.500" in line and "0.250" in line for line in lines)
-    assert any("bleu" in line and "12.3" in line and "-" in line for line in lines)
-    assert "[majority]" in text

@@ -39,6 +39,7 @@ def build(
     log: Path | None = None,
     documents: Mapping[str, Iterable[str]] | None = None,
     device: str = "cpu",
+    picked_checkpoint: bool = False,
 ) -> Results:
     """Everything a reader needs to believe the score, or not to.
 
@@ -66,6 +67,7 @@ def build(
         resamples=resamples,
         created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         subject=found.subject.name,
+        picked_checkpoint=picked_checkpoint,
         verdict=judging.verdict(found, entries, compared),
         entries=entries,
         comparisons=compared,

@@ -139,6 +139,8 @@ class Document:
     """Empty where the verdict is good."""
     why: str
     verdict: str
+    caution: str
+    """What makes the score look better than it is; empty where nothing does."""
     sections: tuple[Section, ...]
     footer: str
 

@@ -114,7 +114,7 @@ def _dataset(results: Results, part: str) -> dict[str, str]:
     return {
         "name": results.data,
         "type": slug,
-        "split": "test",
+        "split": "validation" if results.picked_checkpoint else "test",
         **({"config": part} if part else {}),
     }
 

@@ -96,6 +96,7 @@ def _document(edition: Edition, parts: tuple[Callable[[Edition], Section | None]
         banner="" if better else edition.say("not_better"),
         why="" if better else _why(edition),
         verdict=_verdict(edition),
+        caution=edition.say("picked") if results.picked_checkpoint else "",
         sections=tuple(section for section in made if section),
         footer=edition.say("footer", created=results.created),
     )

@@ -187,6 +187,8 @@ class Results(Part):
     resamples: int
     created: str
     subject: str
+    picked_checkpoint: bool = False
+    """The scored rows picked the subject's checkpoint, so they flatter it."""
     verdict: Verdict
     entries: tuple[Entry, ...]
     """Baselines first."""

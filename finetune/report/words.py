@@ -20,7 +20,7 @@ class Said(NamedTuple):
 # fmt: off
 Key = Literal[
     "evaluation", "lead", "not_better", "not_better_why", "not_better_alone", "contents", "table", "figure",
-    "stop", "verdict", "verdict_better", "verdict_not_better", "verdict_alone",
+    "stop", "verdict", "verdict_better", "verdict_not_better", "verdict_alone", "picked",
     "scores", "scores_how", "scores_caption", "entry", "kind", "rows", "seconds", "best", "baseline",
     "base", "adapter", "higher", "lower", "further", "further_caption",
     "metric", "meaning", "meaning_caption", "interval", "interval_of",
@@ -56,6 +56,9 @@ _WORDS: dict[Key, Said] = {
     "lead": Said(
         "{rows} examples from {data}. Values are given with 95 % intervals from {resamples} bootstrap resamples.",
         "数据：{data}，共 {rows} 个样本。所有数值附 95% 区间（自助法重采样 {resamples} 次）。"),
+    "picked": Said(
+        "These rows also picked the checkpoint, so the score flatters it a little.",
+        "这些样本也用于选择检查点，因此分数略偏乐观。"),
     "not_better": Said("NOT BETTER THAN BASELINE", "不优于基线"),
     "not_better_why": Said(
         "A paired test on the same rows does not show that it beats “{baseline}”, which needs no training.",
