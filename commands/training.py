@@ -98,6 +98,10 @@ def finetune(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be learned.")] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="N,N,…", help="One run a seed: mean and spread."),
+    ] = None,
     install: Annotated[bool, typer.Option("--install", help="Serve the new adapter.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -131,12 +135,27 @@ def finetune(
         screen.print(line, markup=False)
     if dry_run:
         return
+    if seeds:
+        _each_seed(request, engine, seeds, screen)
+        return
     run = finetuning.finetune(request, engine, material, screen)
     made = run.passport
     values = ", ".join(f"{name} {value:.4f}" for name, value in made.metrics.items())
     typer.echo(f"{run.folder / 'adapter'}: {values} on {made.rows} {made.scored_on} examples")
     if install:
         typer.echo(f"installed: {store.install(run.folder)}")
+
+
+def _each_seed(request: Any, engine: Any, seeds: str, screen: Any) -> None:
+    from finetune import seeds as several
+
+    folder, runs = several.finetune_all(request, engine, several.parsed(seeds), screen)
+    for name, found in several.spread([run.passport.metrics for run in runs]).items():
+        typer.echo(
+            f"{name}: {found.mean:.4f} ± {found.deviation:.4f} "
+            f"({found.lowest:.4f} to {found.highest:.4f} over {len(runs)} seeds)"
+        )
+    typer.echo(folder / "seeds.json")
 
 
 def quickstart(

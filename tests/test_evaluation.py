@@ -13,9 +13,9 @@ import apps
 from core import backbone as backbones
 from core.application import Application
 from core.engine import Engine
-from core.errors import BadData
+from core.errors import BadData, BadSetting
 from core.task import Example
-from finetune import evaluation, finetuning, matrix
+from finetune import evaluation, finetuning, matrix, seeds
 from finetune.evaluation import Contestant
 from finetune.examples import Reading, read_examples
 from finetune.material import Request, gather
@@ -184,3 +184,23 @@ def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen)
 def test_no_rows_are_an_error(trained):
     with pytest.raises(BadData, match="holds no rows"):
         judged(trained[0], Reading(by_row=()), "good")
+
+
+def test_several_seeds_give_mean_and_spread(tmp_path, tokenizer):
+    request = Request(
+        task=TASK,
+        sources=(written(tmp_path / "rows.jsonl", rows(PLACES[:2])),),
+        settings=QUICK.model_copy(update={"max_steps": 3}),
+        output=tmp_path / "several",
+        device="cpu",
+    )
+    engine = Engine(backbones.create("nano", tokenizer, seed=0))
+    folder, runs = seeds.finetune_all(request, engine, seeds.parsed("3, 4"), QUIET)
+    found = json.loads((folder / "seeds.json").read_text())
+    values = [run.passport.metrics["accuracy"] for run in runs]
+    assert found["seeds"] == [3, 4] == [run.passport.seed for run in runs]
+    assert found["metrics"]["accuracy"]["mean"] == pytest.approx(sum(values) / 2)
+    assert found["metrics"]["accuracy"]["lowest"] == min(values)
+    assert (folder / "seed-4" / "report" / "report.html").is_file()
+    with pytest.raises(BadSetting, match="two or more different"):
+        seeds.parsed("1,1")
