@@ -49,6 +49,8 @@ class Job(Generic[Batch]):
     """The number to maximise, from what `validate` measured."""
     keep_best: Callable[[], None] = lambda: None
     """Called whenever that number is the best so far."""
+    start_counts: bool = False
+    """Whether the start may be the best of all: so for weights that were trained before."""
     flops_per_token: float = 0.0
     identity: Mapping[str, Any] = field(default_factory=dict)
     """Keys that must not change between a checkpoint and its resumption."""
@@ -222,6 +224,8 @@ class _Loop(Generic[Batch]):
         value = self.job.value(metrics)
         self.state.metrics = metrics
         self._log(**metrics)
+        if self.state.step == 0 and not self.job.start_counts:
+            return
         if self.state.best is None or value > self.state.best:
             self.state.best, self.state.best_step = value, self.state.step
             self.state.evaluations_since_best = 0

@@ -124,6 +124,7 @@ def _job(
         validate=lambda: validate(application, lesson.validation),
         value=lambda metrics: selected(task, metrics),
         keep_best=lambda: stack.save(NAME, folder / "adapter"),
+        start_counts=start is not None,  # a new adapter does nothing yet: it is never kept
         flops_per_token=flops_per_token(engine.backbone),
         identity={
             "data": lesson.data_hash,

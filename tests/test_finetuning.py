@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen3Config
 
 import apps
@@ -163,6 +164,13 @@ def test_an_adapter_that_never_gets_better_is_kept_as_it_was(tmp_path, backbone)
     learned(second, backbone)
     one, two = (r.output / "adapter/adapter_model.safetensors" for r in (first, second))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_new_adapter_that_only_gets_worse_is_not_kept_untrained(tmp_path, backbone):
+    request = asked(tmp_path, settings={"max_steps": 2, "learning_rate": 1e-12})
+    learned(request, backbone)
+    weights = load_file(request.output / "adapter" / "adapter_model.safetensors")
+    assert any(bool(tensor.any()) for name, tensor in weights.items() if "lora_B" in name)
 
 
 def test_the_seed_decides_everything(tmp_path, tokenizer):
