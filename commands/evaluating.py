@@ -28,8 +28,13 @@ from commands.options import (
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.service import Service
-    from finetune.evaluation import Contestant
+    from core.task import Example
+    from finetune.evaluation import Contestant, Evaluation
+    from finetune.examples import Reading
+    from finetune.report.results import Results
 
 _MATRIX_ROWS = 24
 Split = Annotated[str | None, typer.Option(help="Default: test, else validation.")]
@@ -74,52 +79,84 @@ def evaluate(
 
     # Before torch loads: bad rows are told at once.
     found, sources = the_task(task), list(data or [bundled(task, "test")])
-    columns, screen = mapping(column_map), console(stderr=True)
+    columns = mapping(column_map)
     reading = read_test(
         found, sources, columns_map=columns, limit=limit, direction=direction, split=split
     )
     train = training_examples(found, sources, bundled(task, "train"), columns)
     for problem in reading.problems:
-        screen.print(f"left out: {problem}", markup=False)
-    from core import store
-    from finetune import evaluation, progress, score_table
-    from finetune.leaks.search import pretraining_texts
-    from finetune.report import render
-    from finetune.report.build import build
-
+        console(stderr=True).print(f"left out: {problem}", markup=False)
     service = open_service(backbone, device)
     # A machine that asks for the score alone does not wait for what it is held against.
     others = against if against is not None else "" if as_json and not output else "base,baselines"
-    contestants = _contestants(service, task, adapter, others.split(","), judge_base=base)
-    with progress.counting(screen, f"scoring {task}") as told:
-        result = evaluation.evaluate(
+    names = others.split(",")
+    contestants = _contestants(service, task, adapter, names, judge_base=base)
+    result = _asked(contestants, reading, train, ", ".join(sources), "baselines" in names, seed)
+    if as_json:
+        typer.echo(dumped(result.score.as_json()))
+    if output or not as_json:
+        results = _results(result, service, adapter, pretraining, seed, resamples, judge_base=base)
+        _write(results, output, language, quiet=as_json)
+
+
+def _asked(
+    contestants: list[Contestant[Any]],
+    reading: Reading[Any],
+    train: Sequence[Example[Any]],
+    name: str,
+    against_baselines: bool,
+    seed: int,
+) -> Evaluation[Any]:
+    from finetune import evaluation, progress
+
+    title = f"scoring {contestants[-1].application.task.name}"
+    with progress.counting(console(stderr=True), title) as told:
+        return evaluation.evaluate(
             contestants,
             reading,
             train,
-            name=", ".join(sources),
-            against_baselines="baselines" in others.split(","),
+            name=name,
+            against_baselines=against_baselines,
             seed=seed,
             progress=told,
         )
-    if as_json:
-        typer.echo(dumped(result.score.as_json()))
-        if not output:
-            return
-    folder = None if base else adapter or store.find_adapter(task)
-    results = build(
+
+
+def _results(
+    result: Evaluation[Any],
+    service: Service,
+    adapter: Path | None,
+    pretraining: list[str] | None,
+    seed: int,
+    resamples: int,
+    *,
+    judge_base: bool,
+) -> Results:
+    from core import store
+    from finetune.leaks.search import pretraining_texts
+    from finetune.report.build import build
+
+    folder = None if judge_base else adapter or store.find_adapter(result.task.name)
+    return build(
         result,
         commands=(typed(),),
         seed=seed,
         resamples=resamples,
         passport=store.read_passport(folder) if folder else None,
         log=folder.parent / "log.jsonl" if folder else None,
-        documents=pretraining_texts(pretraining or [], {task: found}),
+        documents=pretraining_texts(pretraining or [], service.tasks),
         device=str(service.engine.backbone.device),
     )
-    page = render.write(
-        results, output or store.new_run(Path("runs"), task, "evaluation"), language
-    )
-    if as_json:
+
+
+def _write(results: Results, output: Path | None, language: Any, *, quiet: bool) -> None:
+    from core import store
+    from finetune import score_table
+    from finetune.report import render
+
+    folder = output or store.new_run(Path("runs"), results.task, "evaluation")
+    page = render.write(results, folder, language)
+    if quiet:
         return
     console().print(score_table.table(results))
     for name, signature in results.signatures.items():
