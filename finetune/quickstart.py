@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SETTINGS = FinetuneSettings(
-    num_train_epochs=3,
-    learning_rate=5e-4,
+    num_train_epochs=5,
+    learning_rate=1e-3,
+    per_device_train_batch_size=16,
     max_eval_rows=32,
     early_stopping_patience=2,
     save_steps=10_000,
