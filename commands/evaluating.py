@@ -96,7 +96,7 @@ def evaluate(
         typer.echo(dumped(result.score.as_json()))
     if output or not as_json:
         results = _results(result, service, adapter, pretraining, seed, resamples, judge_base=base)
-        _write(results, output, language, quiet=as_json)
+        _write(result, results, output, language, quiet=as_json)
 
 
 def _asked(
@@ -149,13 +149,16 @@ def _results(
     )
 
 
-def _write(results: Results, output: Path | None, language: Any, *, quiet: bool) -> None:
+def _write(
+    found: Evaluation[Any], results: Results, output: Path | None, language: Any, *, quiet: bool
+) -> None:
     from core import store
     from finetune import score_table
-    from finetune.report import render
+    from finetune.report import predictions, render
 
     folder = output or store.new_run(Path("runs"), results.task, "evaluation")
     page = render.write(results, folder, language)
+    predictions.write(found, folder)
     if quiet:
         return
     console().print(score_table.table(results))

@@ -15,7 +15,7 @@ from core.task import In
 from core.weights import WEIGHTS
 from finetune import evaluation, progress
 from finetune.evaluation import Contestant, Evaluation
-from finetune.report import render
+from finetune.report import predictions, render
 from finetune.report.build import build
 from finetune.report.results import Results
 
@@ -109,6 +109,7 @@ def _write(
     )
     adapter = folder / "adapter"
     render.write(results, folder / "report")
+    predictions.write(found, folder / "report")
     write_decision(request.task, engine.backbone.tokenizer, adapter)
     store.write_text(adapter / "README.md", render.card(results))
     store.write_json(adapter / store.PASSPORT, passport.model_dump())

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -166,6 +167,20 @@ def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
     page = (folder / "report" / "report.html").read_text(encoding="utf-8")
     assert results.verdict.sentence.split(" ")[0] in page
     assert "model-index" in (folder / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "model-index" in (folder / "report" / "README.md").read_text(encoding="utf-8")
+    table = pq.read_table(folder / "report" / "predictions.parquet")
+    assert table.num_rows == results.rows
+    right = [
+        said in answers
+        for said, answers in zip(
+            table["adapter.prediction"].to_pylist(), table["answers"].to_pylist(), strict=True
+        )
+    ]
+    accuracy = results.entries[-1].metrics["accuracy"].value
+    assert sum(right) / len(right) == pytest.approx(accuracy)
+    assert {"row", "source", "input.text", "TF-IDF.prediction"} <= set(table.column_names)
+    shares = [table[f"adapter.probability.{label}"].to_pylist() for label in TASK.answer.labels]
+    assert [sum(row) for row in zip(*shares, strict=True)] == pytest.approx([1] * results.rows)
 
 
 def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):

@@ -65,7 +65,7 @@ def card(results: Results) -> str:
 
 
 def write(results: Results, folder: Path, language: Language = "en") -> Path:
-    """Put report.html, report.md with its figures, and results.json into `folder`.
+    """Put report.html, report.md with its figures, results.json and the card into `folder`.
 
     The path of report.html.
     """
@@ -74,6 +74,7 @@ def write(results: Results, folder: Path, language: Language = "en") -> Path:
     for figure in document.figures:
         store.write_text(folder / "figures" / f"{figure.name}.svg", canvas.alone(figure.svg))
     store.write_json(folder / "results.json", results.model_dump(mode="json"))
+    store.write_text(folder / "README.md", card(results))
     text = _rendered("report.md.j2", edition, document=document)
     store.write_text(folder / "report.md", text)
     page = folder / "report.html"

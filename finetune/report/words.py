@@ -54,8 +54,8 @@ Key = Literal[
 _WORDS: dict[Key, Said] = {
     "evaluation": Said("{title}: evaluation", "{title}：评测报告"),
     "lead": Said(
-        "{rows} examples from {data}. Values are given with 95 % intervals from {resamples} bootstrap resamples.",
-        "数据：{data}，共 {rows} 个样本。所有数值附 95% 区间（自助法重采样 {resamples} 次）。"),
+        "{rows} examples from {data}. Intervals hold 95 % (percentile bootstrap, {resamples} resamples).",
+        "数据：{data}，共 {rows} 个样本。所有数值附 95% 区间（百分位自助法，重采样 {resamples} 次）。"),
     "picked": Said(
         "These rows also picked the checkpoint, so the score flatters it a little.",
         "这些样本也用于选择检查点，因此分数略偏乐观。"),
