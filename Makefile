@@ -1,7 +1,9 @@
 # Every target works on a fresh clone with Python >= 3.11 and make: `.venv` is made from constraints.txt,
 # and again only when the requirements have changed.
 
-PYTHON ?= python3.11
+# The first interpreter that runs and is new enough: a shim may be on the path and name none.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$name && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -14,7 +16,7 @@ help:
 	@echo "make check        lint, types and import rules only"
 
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Quintet needs Python 3.11 or newer; name one with PYTHON=")'
+	@test -n "$(PYTHON)" || { echo "Quintet needs Python 3.11 or newer; name one with PYTHON=" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $(READY)
