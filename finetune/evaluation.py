@@ -79,7 +79,10 @@ class Evaluation(Generic[In]):
     @cached_property
     def best_baseline(self) -> Answers | None:
         """The one that is hardest to beat on the deciding value."""
-        name = self.deciding
+        return self.best_baseline_on(self.deciding)
+
+    def best_baseline_on(self, name: str) -> Answers | None:
+        """The one that is hardest to beat on this value; None where none has it."""
         found = [(a, self.counts[a.name].get(name)) for a in self.answers if a.kind == "baseline"]
         rated = [(counts.sign * counts.of_all(), a) for a, counts in found if counts]
         return max(rated, key=lambda pair: pair[0])[1] if rated else None

@@ -36,14 +36,13 @@ def entries(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Entry
 
 
 def comparisons(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Comparison, ...]:
-    """The subject beside everyone on the deciding value, and on all values beside the strongest.
+    """The subject beside everyone on the deciding value.
 
-    The strongest are the best baseline, and whoever is no baseline.
+    On the other values it is held against the best baseline of each, and whoever is no baseline.
     """
-    best, compared = found.best_baseline, []
+    compared = []
     for other in found.answers[:-1]:
-        whole = other.kind != "baseline" or other is best
-        for name in _names(found, other) if whole else (found.deciding,):
+        for name in _names(found, other):
             paired = _paired(found, other, name, seed=seed, resamples=resamples)
             if paired:
                 compared.append(Comparison(metric=name, against=other.name, **vars(paired)))
@@ -51,8 +50,10 @@ def comparisons(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[C
 
 
 def _names(found: Evaluation[Any], other: Answers) -> list[str]:
-    ours, theirs = found.counts[found.subject.name], found.counts[other.name]
-    return [found.deciding, *(n for n in ours if n in theirs and n != found.deciding)]
+    others = [name for name in found.counts[found.subject.name] if name != found.deciding]
+    if other.kind == "baseline":
+        others = [name for name in others if found.best_baseline_on(name) is other]
+    return [found.deciding, *others]
 
 
 def _paired(
