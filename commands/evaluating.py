@@ -18,6 +18,7 @@ from commands.options import (
     Output,
     TaskName,
     bundled,
+    bundled_if_any,
     console,
     dumped,
     mapping,
@@ -83,15 +84,17 @@ def evaluate(
     reading = read_test(
         found, sources, columns_map=columns, limit=limit, direction=direction, split=split
     )
-    train = training_examples(found, sources, bundled(task, "train"), columns)
-    for problem in reading.problems:
-        console(stderr=True).print(f"left out: {problem}", markup=False)
-    service = open_service(backbone, device)
     # A machine that asks for the score alone does not wait for what it is held against.
     others = against if against is not None else "" if as_json and not output else "base,baselines"
     names = others.split(",")
+    free = "baselines" in names
+    learned_from = bundled_if_any(task, "train")
+    train = training_examples(found, sources, learned_from, columns) if free else ()
+    for problem in reading.problems:
+        console(stderr=True).print(f"left out: {problem}", markup=False)
+    service = open_service(backbone, device)
     contestants = _contestants(service, task, adapter, names, judge_base=base)
-    result = _asked(contestants, reading, train, ", ".join(sources), "baselines" in names, seed)
+    result = _asked(contestants, reading, train, ", ".join(sources), free, seed)
     if as_json:
         typer.echo(dumped(result.score.as_json()))
     if output or not as_json:

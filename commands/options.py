@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.errors import BadSetting
+from core.errors import BadData, BadSetting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,6 +74,14 @@ def bundled(task: str, split: str) -> str:
     import apps
 
     return str(apps.samples(task, split))
+
+
+def bundled_if_any(task: str, split: str) -> str | None:
+    """The same, or None for a task that brings no rows."""
+    try:
+        return bundled(task, split)
+    except BadData:
+        return None
 
 
 def mapping(text: str) -> dict[str, str]:

@@ -71,11 +71,11 @@ def _part(reading: Reading[In], direction: str, task: Task[In]) -> Reading[In]:
 def training_examples(
     task: Task[In],
     sources: Sequence[str],
-    otherwise: str,
+    otherwise: str | None,
     columns_map: Mapping[str, str] | None = None,
 ) -> tuple[Example[In], ...]:
     """What baselines learn from: the train splits of the sources, else the bundled rows."""
     having = [source for source in sources if data.has_split(source, "train")]
     if not having:
-        return read_examples(task, [otherwise]).examples
+        return read_examples(task, [otherwise]).examples if otherwise else ()
     return read_examples(task, having, columns_map=columns_map).examples

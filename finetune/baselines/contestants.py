@@ -32,8 +32,7 @@ def baselines(
     """What costs nothing, for the kind of answer and the metrics of the task; in the order of `examples`.
 
     What cannot be had is left out: the trivial answer of a task that has none, and what learns from
-    training examples where there are none. Raises `BadData` for no examples, and for a choice
-    without training examples.
+    training examples where there are none. Raises `BadData` for no examples.
     """
     if not examples:
         raise BadData(f"Nothing to answer for {task.name!r}: there are no examples.")
@@ -53,6 +52,8 @@ def _choosers(
     examples: Sequence[Example[In]],
     seed: int,
 ) -> Iterator[Answers]:
+    if not train:
+        return
     yield _answers("majority", lambda: _majority(labels, train, len(examples)))
     learned = [(_text(task, example.input), example.answers[0]) for example in train]
     asked = [_text(task, example.input) for example in examples]
