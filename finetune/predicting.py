@@ -106,7 +106,7 @@ def _read(
 
 
 def _asked(task: Task[Any], row: Row, place: str) -> Input:
-    """From the fields of the input by name; a gold row is read as in training."""
+    """From the fields of the input by name; what only a gold row tells is read as in training."""
     fields = task.input.model_fields
     given = {name: row[name] for name in fields if row.get(name) is not None}
     missing = [name for name, about in fields.items() if about.is_required() and name not in given]
@@ -116,7 +116,8 @@ def _asked(task: Task[Any], row: Row, place: str) -> Input:
             return next(iter(task.read(row))).input
         if missing or not given:
             raise BadColumns(_no_column(next(iter(missing or fields)), row, place))
-        return task.input.model_validate(given)
+        named = task.input.model_validate(given)
+        return _fuller(task, row, named) if gold else named
     except ValidationError as error:
         first = error.errors()[0]
         raise BadData(f"{place}: {first['loc'][0]!r}: {first['msg']}.") from error
@@ -124,6 +125,16 @@ def _asked(task: Task[Any], row: Row, place: str) -> Input:
         raise
     except BadData as error:
         raise BadData(f"{place}: {error}") from error
+
+
+def _fuller(task: Task[Any], row: Row, named: Input) -> Input:
+    """The gold reading where it fills a field that the columns do not name, such as a passage."""
+    try:
+        read: Input = next(iter(task.read(row))).input
+    except BadData:  # an unlabelled row can be asked all the same
+        return named
+    unnamed = set(task.input.model_fields) - named.model_fields_set
+    return read if any(getattr(read, n) != getattr(named, n) for n in unnamed) else named
 
 
 def _no_column(name: str, row: Row, place: str) -> str:
