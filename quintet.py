@@ -8,7 +8,7 @@ import sys
 import typer
 
 from commands import answering, evaluating, keeping, leaking, training
-from core.errors import QuintetError
+from core.errors import QuintetError, Stopped
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """For commands that take every key of their settings, or every field of a task, as a flag."""
@@ -56,10 +56,12 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         sys.exit(app(standalone_mode=False))  # what typer.Exit carries comes back as a number
+    except Stopped as stop:
+        _fail(str(stop), 130)
     except QuintetError as error:
         _fail(f"error: {error}", 2)
-    except KeyboardInterrupt as stop:
-        _fail(str(stop) or "Stopped.", 130)
+    except KeyboardInterrupt:
+        _fail("Stopped.", 130)
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own: a wrong option or argument
             raise

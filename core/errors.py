@@ -10,6 +10,13 @@ class QuintetError(Exception):
     """The base of all of them; the command prints its text in one line and exits with 2."""
 
 
+class Stopped(QuintetError):
+    """Ctrl-C or SIGTERM: what was done is kept, and the text says how to go on; exit code 130.
+
+    No KeyboardInterrupt: typer would swallow the text.
+    """
+
+
 class UnknownTask(QuintetError):
     """No file in `apps/` has this name."""
 

@@ -18,6 +18,7 @@ from finetune.evaluation import Contestant, Evaluation
 from finetune.report import predictions, render
 from finetune.report.build import build
 from finetune.report.results import Results
+from finetune.splits import short
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +51,7 @@ def _score(
                 asked,
                 material.test if material.test.by_row else material.validation,
                 material.train.examples,
-                name=", ".join(_short(source) for source in request.test or request.sources),
+                name=", ".join(short(source) for source in request.test or request.sources),
                 seed=request.settings.seed,
                 progress=told,
             )
@@ -76,7 +77,7 @@ def _passport(
         weights_hash=store.file_hash(adapter / WEIGHTS),
         code_version=store.code_version(),
         data_hash=material.digest,
-        data=", ".join(_short(source) for source in request.sources),
+        data=", ".join(short(source) for source in request.sources),
         metrics=found.score.metrics,
         rows=found.score.rows,
         scored_on="test" if material.test.by_row else "validation",
@@ -86,12 +87,6 @@ def _passport(
         versions=store.library_versions(),
         created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     ).sealed()
-
-
-def _short(source: str) -> str:
-    """The last two names of a path: enough to know the data, nothing of the machine."""
-    path = Path(source)
-    return "/".join(path.parts[-2:]) if path.exists() else source
 
 
 def _write(

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from core.errors import Diverged
+from core.errors import Diverged, Stopped
 from finetune import checkpoint, machine
 from finetune.checkpoint import State
 from finetune.guards import Guard
@@ -68,7 +68,7 @@ class Progress:
     metrics: Mapping[str, float]
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Stopped):
     """Ctrl-C or SIGTERM: everything is saved in `folder`."""
 
     def __init__(self, folder: Path, step: int) -> None:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from core import store
 from core.application import Application, Prediction
-from core.errors import BadColumns, BadData, BadSetting, nearest
+from core.errors import BadColumns, BadData, BadSetting, Stopped, nearest
 from core.sampling import Sampling
 from core.task import Input, Row, Task
 from finetune.data import read_rows
@@ -76,7 +76,7 @@ def predict_file(
         said = (
             f"Stopped after {len(work.done)} of {len(rows)} rows; the same command goes on there."
         )
-        raise KeyboardInterrupt(said) from stop
+        raise Stopped(said) from stop
     _write(output, [{**row, **found} for row, found in zip(rows, work.done, strict=True)])
     work.kept.unlink()
     return len(rows)

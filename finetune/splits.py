@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from core.errors import BadSetting, nearest
 from core.task import Example, In, Task
@@ -79,3 +80,9 @@ def training_examples(
     if not having:
         return read_examples(task, [otherwise]).examples if otherwise else ()
     return read_examples(task, having, columns_map=columns_map).examples
+
+
+def short(source: str) -> str:
+    """The last two names of a path: enough to know the data, nothing of the machine."""
+    path = Path(source)
+    return "/".join(path.parts[-2:]) if path.exists() else source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -214,3 +215,21 @@ def test_from_raw_text_to_an_answer(tmp_path, texts):
 def test_doctor_says_what_is_missing(nano):
     found = json.loads(quintet("doctor", "--json").stdout)
     assert found["torch"] and "GFLOP/s" in found["matrix products, fp32"]
+
+
+def test_ctrl_c_says_where_the_run_stands_and_how_it_goes_on(tmp_path, nano):
+    data = write(tmp_path / "rows.jsonl", *LOUD)
+    run = subprocess.Popen(
+        [sys.executable, str(ROOT / "quintet.py"), "finetune", "sentiment", "--data", str(data),
+         "--backbone", str(nano), "--output", str(tmp_path / "run"), "--max-steps", "100000"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    log = tmp_path / "run" / "log.jsonl"
+    while run.poll() is None and not (log.is_file() and '"step": 1,' in log.read_text()):
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=100)
+    assert run.returncode == 130, said
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("Stopped at step") and "Go on with --resume" in last
+    assert any((tmp_path / "run").glob("checkpoint-*"))

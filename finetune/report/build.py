@@ -23,6 +23,7 @@ from finetune.counts import count
 from finetune.evaluation import Evaluation
 from finetune.report import closer, judging
 from finetune.report.results import DataCard, Environment, LeakedPair, Leaks, Measured, Results
+from finetune.splits import short
 from finetune.statistics import RESAMPLES
 
 _SHOWN = 20
@@ -61,7 +62,7 @@ def build(
         task=found.task.name,
         title=found.task.title,
         description=found.task.description,
-        data=found.data,
+        data=", ".join(_sources(found)),
         rows=len(found.examples),
         seed=seed,
         resamples=resamples,
@@ -122,7 +123,7 @@ def _data_card(found: Evaluation[Any]) -> DataCard:
     lengths = np.percentile([len(prompt) for prompt in prompts], _PERCENTILES)
     closed = isinstance(found.task.answer, Choice)
     return DataCard(
-        sources=tuple(dict.fromkeys(found.reading.sources)) or (found.data,),
+        sources=_sources(found),
         rows=found.reading.rows,
         examples=len(found.examples),
         problems=tuple(str(problem) for problem in found.reading.problems[:_SHOWN]),
@@ -133,6 +134,11 @@ def _data_card(found: Evaluation[Any]) -> DataCard:
         cut=sum(one.dropped > 0 for one in found.subject.predictions),
         digest=found.reading.digest,
     )
+
+
+def _sources(found: Evaluation[Any]) -> tuple[str, ...]:
+    """Enough of each path to know the data, nothing of the machine."""
+    return tuple(short(one) for one in dict.fromkeys(found.reading.sources)) or (found.data,)
 
 
 def _first(examples: Sequence[Example[Any]]) -> Iterable[str]:

@@ -27,6 +27,7 @@ from finetune.evaluation import Evaluation
 from finetune.report.judging import measured
 from finetune.report.results import Calibration, Curves, Mistake, Slice
 from finetune.scoring import right_label
+from finetune.splits import short
 
 _POINTS = 200
 _WORST = 20
@@ -94,7 +95,7 @@ def slices(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Slice,
     groups: dict[str, Sequence[str]] = {
         "length": _thirds([len(prompt) for prompt in prompts]),
         "language": [language_of(prompt) for prompt in prompts],
-        "source": found.reading.origins,
+        "source": [short(one) for one in found.reading.origins],
         "part": [example.part for example in found.examples],
     }
     made = []
