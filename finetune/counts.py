@@ -41,6 +41,9 @@ class Counts:
     value: Value
     measured: int
     """How many rows have a part in it."""
+    counts_kinds: bool = False
+    """Whether it counts different things: a row drawn twice then holds nothing new, and draws are
+    lower than the value by their nature."""
     keys: Mapping[Any, int] | None = None
     """What each column of a sparse matrix counts; the columns of two contestants differ."""
 
@@ -242,6 +245,7 @@ def _distinct(texts: Sequence[str]) -> Counts:
         rows=rows,
         value=lambda sums: _share((sums > 0).sum(1).astype(np.float64), sums.sum(1)),
         measured=len(texts),
+        counts_kinds=True,
         keys=columns,
     )
 

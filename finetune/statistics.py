@@ -50,7 +50,7 @@ def interval(counts: Counts, *, seed: int, resamples: int = RESAMPLES) -> Interv
     """Percentile bootstrap (Efron 1979) over rows."""
     value = counts.of_all()
     draws = _draws(counts, lambda w: counts.value(_summed(w, counts)), seed, resamples)
-    low, high = _bounds(draws, value)
+    low, high = _bounds(draws, value, moved=counts.counts_kinds)
     return Interval(value=value, low=low, high=high)
 
 
@@ -66,7 +66,7 @@ def compare(ours: Counts, theirs: Counts, *, seed: int, resamples: int = RESAMPL
         return ours.value(_summed(weights, ours)) - theirs.value(_summed(weights, theirs))
 
     draws = _draws(ours, apart, seed, resamples)
-    low, high = _bounds(draws, difference)
+    low, high = _bounds(draws, difference, moved=ours.counts_kinds)
     swapped = _randomised(ours, theirs, seed, resamples)
     exact = _mcnemar(ours, theirs) if ours.name == "accuracy" else None
     chance = swapped if exact is None else exact
@@ -114,9 +114,11 @@ def _batch(rows: int, columns: int) -> int:
     return max(1, _CELLS // max(rows, columns))
 
 
-def _bounds(draws: Matrix, value: float) -> tuple[float, float]:
+def _bounds(draws: Matrix, value: float, *, moved: bool) -> tuple[float, float]:
+    """Percentiles of the draws; with `moved`, after moving their mean to the value."""
     if not draws.size:
         return value, value
+    draws = draws + (value - draws.mean()) if moved else draws
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 

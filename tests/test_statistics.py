@@ -111,7 +111,15 @@ def test_bigrams_of_both_sides_are_told_apart():
     mine, other = (count(task, examples, side)["distinct_2"] for side in (ours, theirs))
     found = compare(mine, other, seed=0, resamples=200)
     assert found.difference == pytest.approx(mine.of_all() - other.of_all())
+    assert found.low <= found.difference <= found.high
     assert found.p_randomisation > 0.05
+
+
+@pytest.mark.parametrize("name", apps.names())
+def test_every_value_lies_within_its_interval(name):
+    for counts in count(apps.load(name), *made(name, 11)).values():
+        found = interval(counts, seed=0, resamples=300)
+        assert found.low <= found.value <= found.high, counts.name
 
 
 def test_a_single_row_has_no_width_and_proves_nothing():
