@@ -106,7 +106,9 @@ def _cell(name: str, application: Application[Any], examples: Sequence[Example[A
 
 def table(matrix: Matrix) -> Table:
     """For a terminal: deciding value and bits per byte, a row a task."""
-    drawn = Table("task", "metric", *(escape(name) for name in matrix.adapters))
+    drawn = Table("task", "metric")
+    for name in matrix.adapters:
+        drawn.add_column(escape(name), overflow="fold")
     for task in matrix.tasks:
         cells = [matrix.cell(name, task) for name in matrix.adapters]
         shown = [f"{cell.value:.3g} / {cell.bits_per_byte:.2f}" for cell in cells]
