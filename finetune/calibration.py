@@ -119,7 +119,9 @@ def operating_point(
     `label` is the one whose false positives are counted: the last one of the task by default.
     """
     if not isinstance(task.answer, Choice):
-        raise BadSetting(f"{task.title} has no labels to calibrate; sentiment and spam have.")
+        raise BadSetting(
+            f"{task.title} has no labels to calibrate. Give a task whose answer is a choice."
+        )
     labels = task.answer.labels
     wanted = label or labels[-1]
     if wanted not in labels:

@@ -15,8 +15,8 @@ from finetune.settings import LoopSettings
 class SinglePrecisionMuon(torch.optim.Muon):
     """`torch.optim.Muon` with its Newton-Schulz steps in fp32 over stacks of equal shape.
 
-    torch orthogonalises in bf16, one matrix at a time. Where the CPU has no bf16 units that is
-    two orders slower than the training step itself; in fp32 the same update costs a tenth of it.
+    torch orthogonalises in bf16, one matrix at a time. Where the CPU has no bf16 units that costs
+    several times the training step itself; in fp32 the same update costs a tenth of it.
     """
 
     @torch.no_grad()

@@ -149,6 +149,15 @@ def test_a_leaked_score_is_told_with_and_without_the_leak(trained, unseen):
     assert everything.leaks and everything.leaks.without == {}
 
 
+def test_documents_are_searched_and_counted(trained, unseen):
+    engine, _ = trained
+    asked = [Contestant("good", "adapter", Application(TASK, engine, "good"))]
+    found = evaluation.evaluate(asked, unseen, FEW, name="toy")
+    texts = (text for text in ("Nothing to see.", "The mill stood by the river.", "天气很好"))
+    results = build(found, commands=(), resamples=300, documents={"pre-training": texts})
+    assert results.leaks and results.leaks.looked_in == {"training": 4, "pre-training": 3}
+
+
 def test_results_survive_their_file_and_do_not_depend_on_the_order_of_rows(trained, unseen):
     results = judged(trained[0], unseen, "good")
     assert Results.model_validate_json(results.model_dump_json()) == results

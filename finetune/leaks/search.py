@@ -144,7 +144,7 @@ def _in_documents(
     sides: Sequence[Side], name: str, documents: Iterable[str], threshold: float
 ) -> Iterator[Search]:
     """One pass over the documents for all sides."""
-    passed = _Counted(documents)
+    passed = Counted(documents)
     asked = [text for side in sides for text in side.asked]
     found = find_contained(asked, passed, source=name, threshold=threshold)
     start = 0
@@ -154,8 +154,8 @@ def _in_documents(
         yield Search(side=side, source=name, size=passed.count, found=mine)
 
 
-class _Counted:
-    """Counts what passes through."""
+class Counted:
+    """Counts what passes through: documents are streamed, and their number is known afterwards."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.texts, self.count = texts, 0

@@ -21,6 +21,7 @@ from core.task import Choice, Example
 from finetune import leaks
 from finetune.counts import count
 from finetune.evaluation import Evaluation
+from finetune.leaks.search import Counted
 from finetune.report import closer, judging
 from finetune.report.results import DataCard, Environment, LeakedPair, Leaks, Measured, Results
 from finetune.splits import short
@@ -83,12 +84,14 @@ def build(
 def _leaks(
     found: Evaluation[Any], documents: Mapping[str, Iterable[str]], *, seed: int, resamples: int
 ) -> Leaks:
-    seen = leaks.leaked(found.task, found.examples, {"training": found.train}, documents)
+    passed = {name: Counted(texts) for name, texts in documents.items()}
+    seen = leaks.leaked(found.task, found.examples, {"training": found.train}, passed)
     gone = sorted({one.row for one in seen})
     pairs = sorted(seen, key=lambda one: (-one.similarity, one.row))[:_SHOWN]
     exact = {one.row for one in seen if one.exact}
     return Leaks(
-        looked_in={"training": len(found.train), **dict.fromkeys(documents, 0)},
+        looked_in={"training": len(found.train)}
+        | {name: one.count for name, one in passed.items()},
         exact=len(exact),
         near=len(set(gone) - exact),
         pairs=tuple(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,7 +122,7 @@ def _slice(
     decides = deciding(found.task, count(found.task, examples, answers))
     if decides is None:
         return None
-    value = measured(replace(decides), seed=seed, resamples=resamples)
+    value = measured(decides, seed=seed, resamples=resamples)
     return Slice(by=by, name=name, measured=value)
 
 

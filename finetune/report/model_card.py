@@ -56,7 +56,11 @@ def origin(results: Results) -> dict[str, Any]:
 def limits(edition: Edition) -> list[str]:
     """What a careful reader wants to know before using the adapter."""
     results = edition.results
-    found = [] if results.verdict.better else [f"Not shown to beat “{results.verdict.baseline}”."]
+    verdict = results.verdict
+    beaten = (
+        f"Not shown to beat “{verdict.baseline}”." if verdict.baseline else "No baseline beside it."
+    )
+    found = [] if verdict.better else [beaten]
     if results.rows < _FEW_ROWS:
         found.append(f"Measured on {results.rows} examples only; mind the width of the intervals.")
     if leaks := results.leaks:
