@@ -107,15 +107,20 @@ def typed() -> str:
     return shlex.join(["quintet", *sys.argv[1:]])
 
 
-def open_engine(backbone: str | None, device: str) -> Engine:
+def open_engine(backbone: str | None, device: str, dtype: str = "auto") -> Engine:
     """The engine on a backbone, on the device that was asked for or found."""
     from core import backbone as backbones
     from core.engine import Engine
-    from finetune.machine import pick_device
+    from core.hardware import pick_device
 
     _quiet()
     place = pick_device(device)
-    found = backbones.load(backbone, device=place) if backbone else backbones.shipped(device=place)
+    kind: Any = dtype
+    found = (
+        backbones.load(backbone, device=place, dtype=kind)
+        if backbone
+        else backbones.shipped(device=place, dtype=kind)
+    )
     return Engine(found)
 
 

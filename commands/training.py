@@ -35,7 +35,7 @@ def train_tokenizer(
     output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs/tokenizer"),
 ) -> None:
     """Train a byte-level BPE over English and Chinese; print bytes per token of each language."""
-    from core import tokenizer as tokenizers
+    from core.backbone import tokenizer as tokenizers
     from core.store import new_folder
     from finetune.corpus import documents
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import BadInput, BadSetting
 from core.passage import Passage
-from core.passport import OperatingPoint
+from core.adapters.passport import OperatingPoint
 from core.prompting import (
     Encoded,
     Prompt,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.adapters import AdapterStack
+from core.adapters.lora import AdapterStack
 from core.errors import BadInput, Damaged
 from core.prompting import Encoded
 from core.sampling import Greedy, Sampling, check_length, choose, generators

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import store
 from core.application import Application
 from core.errors import MissingAdapter, UnknownTask, nearest
-from core.passport import Passport
+from core.adapters.passport import Passport
 from core.task import Task
 
 if TYPE_CHECKING:

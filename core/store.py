@@ -17,7 +17,7 @@ from typing import Any
 import platformdirs
 
 from core.errors import Damaged, MissingAdapter
-from core.passport import PASSPORT, Passport, read_passport
+from core.adapters.passport import PASSPORT, Passport, read_passport
 
 SHIPPED = Path(__file__).parent / "pretrained"
 

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from core.application import Prediction
 from core.errors import BadData, BadSetting, nearest
-from core.passport import OperatingPoint
+from core.adapters.passport import OperatingPoint
 from core.task import Choice, Example, Task
 from finetune.scoring import right_label
 

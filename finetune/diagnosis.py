@@ -10,7 +10,7 @@ from typing import Any
 
 from core import store
 from core.errors import QuintetError
-from finetune import machine
+from core import hardware
 
 _LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "datasets"),
@@ -20,7 +20,7 @@ _LIBRARIES = (
 
 def facts(tasks: Iterable[str]) -> dict[str, Any]:
     """Name → fact, in an order to read."""
-    found = machine.measure(machine.pick_device())
+    found = hardware.measure(hardware.pick_device())
     bf16 = "pays" if found.bf16_pays else "does not pay"
     return {
         "python": platform.python_version(),

@@ -11,7 +11,7 @@ import yaml
 from core import store
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
-from core.passport import Passport
+from core.adapters.passport import Passport
 from core.task import In, Task
 from finetune import finishing, lora, preview, progress
 from finetune.material import RUNS, Material, Request
@@ -54,7 +54,9 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
 
 def look(request: Request[In], engine: Engine, material: Material[In]) -> preview.Preview:
     """What the run would learn and cost."""
-    rows = preview.encode(request.task, material.train.examples, engine.backbone)
+    rows = preview.encode(
+        request.task, material.train.examples, engine.backbone, request.settings
+    )
     return preview.preview(
         request.task,
         material.train,
@@ -68,7 +70,7 @@ def look(request: Request[In], engine: Engine, material: Material[In]) -> previe
 def finetune(request: Request[In], engine: Engine, material: Material[In], console: Console) -> Run:
     """Train, score once on the test rows, and write adapter, passport, card and plot."""
     task = request.task
-    encoded = preview.encode(task, material.train.examples, engine.backbone)
+    encoded = preview.encode(task, material.train.examples, engine.backbone, request.settings)
     rows = preview.learnable(encoded, request.settings.max_bad_fraction)
     folder = request.output or store.new_run(RUNS, task.name, "finetune")
     folder.mkdir(parents=True, exist_ok=True)

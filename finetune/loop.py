@@ -18,7 +18,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core.errors import Diverged, Stopped
-from finetune import checkpoint, machine
+from core import hardware
+from finetune import checkpoint
 from finetune.checkpoint import State
 from finetune.guards import Guard
 from finetune.optimizers import schedule
@@ -91,12 +92,14 @@ class _Loop(Generic[Batch]):
     def __init__(self, job: Job[Batch], device: str, report: Callable[[Progress], None]) -> None:
         self.job, self.report = job, report
         self.settings = job.settings
-        place = machine.pick_device(device)
-        self.machine = machine.measure(place)
+        place = hardware.pick_device(device)
+        self.machine = hardware.measure(place)
         self.bf16 = {"on": True, "off": False}.get(self.settings.bf16, self.machine.bf16_pays)
+        half = next(job.model.parameters()).dtype != torch.float32  # nothing to mix: it is half already
         self.accelerator = Accelerator(
-            cpu=place == "cpu", mixed_precision="bf16" if self.bf16 else "no"
+            cpu=place == "cpu", mixed_precision="bf16" if self.bf16 and not half else "no"
         )
+        self.bf16 = self.bf16 or half
         self.model = self.accelerator.prepare_model(job.model)
         if self.settings.torch_compile:
             self.model = torch.compile(self.model)

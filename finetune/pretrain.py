@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from core import backbone as backbones
 from core.backbone import Backbone
 from core.errors import BadData
-from finetune import loop, machine, optimizers
+from core import hardware
+from finetune import loop, optimizers
 from finetune.checkpoint import State
 from finetune.settings import PretrainSettings
 
@@ -129,7 +130,7 @@ def pretrain(
             f"Lower --per-device-train-batch-size or --block-size, or give more text."
         )
     module: nn.Module = backbone.model
-    module.to(machine.pick_device(device))
+    module.to(hardware.pick_device(device))
     state = loop.run(
         _job(backbone, corpus, settings, folder, windows),
         device=device,

@@ -10,7 +10,7 @@ import yaml
 
 from core import backbone as backbones
 from core import store
-from core import tokenizer as tokenizers
+from core.backbone import tokenizer as tokenizers
 from core.errors import BadSetting
 from core.task import Task
 from finetune import corpus, progress

@@ -23,6 +23,8 @@ from finetune.settings import FinetuneSettings
 
 _PERCENTILES = (50, 90, 99, 100)
 _PROBES = 3
+_LONG_CONTEXT = 2048
+"""Above it a training row takes a quarter of the context unless `max_length` says otherwise."""
 _ACTIVATIONS = 40
 """Values kept per token, layer and hidden unit for the backward pass of a Llama block: measured."""
 
@@ -63,10 +65,19 @@ class Preview:
         ]
 
 
-def encode(task: Task[In], examples: Sequence[Example[In]], backbone: Backbone) -> list[Encoded]:
-    """Token rows of all examples."""
-    tokenizer, context = backbone.tokenizer, backbone.context
+def encode(
+    task: Task[In], examples: Sequence[Example[In]], backbone: Backbone, settings: FinetuneSettings
+) -> list[Encoded]:
+    """Token rows of all examples, each in at most `row_length` tokens."""
+    tokenizer, context = backbone.tokenizer, row_length(backbone, settings)
     return [encode_example(task, example, tokenizer, context) for example in examples]
+
+
+def row_length(backbone: Backbone, settings: FinetuneSettings) -> int:
+    """The most tokens of a training row: never more than a batch or the context holds."""
+    context = backbone.context
+    wanted = settings.max_length or (context // 4 if context > _LONG_CONTEXT else context)
+    return min(wanted, context, settings.max_batch_tokens)
 
 
 def learnable(rows: Sequence[Encoded], tolerate: float) -> list[Encoded]:

@@ -103,6 +103,8 @@ class FinetuneSettings(LoopSettings):
 
     learning_rate: float = Field(2e-3, gt=0)
     adam_beta2: float = Field(0.99, ge=0, lt=1)
+    max_length: int = Field(0, ge=0)
+    """Tokens of a training row, prompt and answer; 0 is the context, of a long one a quarter."""
     max_batch_tokens: int = Field(2048, ge=16)
     """Prompt, answer and padding of one batch together stay under this."""
     per_device_train_batch_size: int = Field(32, ge=1)

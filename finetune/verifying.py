@@ -10,7 +10,7 @@ from core import store
 from core.errors import Mismatch
 from core.service import Service
 from core.task import Task
-from core.weights import WEIGHTS
+from core.adapters.weights import WEIGHTS
 from finetune.examples import read_examples
 
 

@@ -32,7 +32,7 @@ def texts() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    from core import tokenizer as tokenizers
+    from core.backbone import tokenizer as tokenizers
 
     return tokenizers.train(TEXTS * 3, vocab_size=600)
 

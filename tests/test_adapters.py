@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.adapters import AdapterStack
+from core.adapters.lora import AdapterStack
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
 
 IDS = torch.tensor([[0, 40, 50, 60]])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import apps
-from core.adapters import AdapterStack
+from core.adapters.lora import AdapterStack
 from core.application import Application, Prediction
 from core.engine import Engine
 from core.errors import BadInput, BadSetting

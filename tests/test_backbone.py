@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from core import backbone as backbones
-from core import tokenizer as tokenizers
+from core.backbone import tokenizer as tokenizers
 from core.errors import BadSetting, Damaged, MissingBackbone, QuintetError
 
 IDS = torch.tensor([[0, 40, 50, 300, 301, 7]])

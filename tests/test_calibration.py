@@ -18,10 +18,10 @@ import apps
 from core import backbone as backbones
 from core import store
 from core.application import decide
-from core.decision import write_decision
+from core.adapters.decision import write_decision
 from core.engine import Engine
 from core.errors import BadData, BadSetting
-from core.passport import OperatingPoint, Passport
+from core.adapters.passport import OperatingPoint, Passport
 from core.service import Service
 from core.task import Example
 from finetune import calibrating, calibration

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from core.adapters import AdapterStack
+from core.adapters.lora import AdapterStack
 from core.engine import Engine
 from core.errors import BadInput, BadSetting, Damaged, MissingAdapter
 from core.prompting import Encoded

@@ -18,7 +18,7 @@ from transformers import (
 
 import apps
 from core import backbone as backbones
-from core.adapters import AdapterStack
+from core.adapters.lora import AdapterStack
 from core.application import Application
 from core.engine import Engine
 from core.prompting import Encoded

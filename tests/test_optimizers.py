@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from core.errors import Diverged
-from finetune import machine, optimizers
+from core import hardware, optimizers
 from finetune.guards import Guard
-from finetune.machine import Machine
+from core.hardware import Machine
 from finetune.optimizers import SinglePrecisionMuon
 from finetune.settings import LoopSettings
 
@@ -176,13 +176,13 @@ def test_bf16_pays_where_it_is_clearly_faster(bf16, pays):
 
 
 def test_the_machine_is_measured_once():
-    one = machine.measure("cpu")
-    assert one is machine.measure("cpu")
+    one = hardware.measure("cpu")
+    assert one is hardware.measure("cpu")
     assert one.flops_fp32 > 1e8 and one.flops_bf16 > 0
     assert one.cores == torch.get_num_threads() and one.memory > 2**28
 
 
 def test_a_device_that_is_named_is_taken():
-    assert machine.pick_device("cpu") == "cpu"
-    assert machine.pick_device("cuda:1") == "cuda:1"
-    assert machine.pick_device() == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert hardware.pick_device("cpu") == "cpu"
+    assert hardware.pick_device("cuda:1") == "cuda:1"
+    assert hardware.pick_device() == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -15,7 +15,7 @@ import torch
 import apps
 from core import backbone as backbones
 from core import store
-from core.adapters import AdapterStack
+from core.adapters.lora import AdapterStack
 from core.errors import BadSetting
 from core.sampling import Sample
 from core.service import Service

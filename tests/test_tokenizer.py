@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core import tokenizer as tokenizers
+from core.backbone import tokenizer as tokenizers
 from core.errors import BadSetting, MissingBackbone
 
 SPECIAL = (tokenizers.END_OF_TEXT, tokenizers.PADDING, *tokenizers.RESERVED)

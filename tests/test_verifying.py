@@ -77,7 +77,7 @@ def test_a_flipped_byte_of_the_prompt_is_refused_at_load(copied, backbone):
 
 
 def test_another_backbone_and_another_tokenizer_are_told_apart(copied, backbone, texts):
-    from core import tokenizer as tokenizers
+    from core.backbone import tokenizer as tokenizers
 
     with torch.no_grad():
         next(backbone.model.parameters())[0, 0] += 1

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from core import store
-from core.passport import Passport
+from core.adapters.passport import Passport
 from core.script import language_of
 from core.task import Choice, Example
 from finetune import leaks

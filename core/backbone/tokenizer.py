@@ -75,12 +75,17 @@ def _han_split(texts: Iterable[str]) -> Iterator[str]:
         yield from text.splitlines(keepends=True)
 
 
-def load(folder: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder or hub id; one without padding pads with end-of-text."""
+def load(folder: str | Path, *, gguf_file: str = "") -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder or hub id, or of a GGUF file in the folder.
+
+    One without padding pads with end-of-text; truncation and padding that were saved with it are off.
+    """
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=False, **({"gguf_file": gguf_file} if gguf_file else {})
+        )
     except Exception as error:  # damaged files make transformers raise of every kind
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingBackbone(f"No tokenizer in {str(folder)!r}: {first}") from error
@@ -89,6 +94,9 @@ def load(folder: str | Path) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
+    if backend := getattr(tokenizer, "backend_tokenizer", None):
+        backend.no_truncation()
+        backend.no_padding()
     return tokenizer
 
 

@@ -1,0 +1,160 @@
+"""Train all adapters of a backbone on public data: `python benchmarks/train_adapters.py smollm2 --data DATA`.
+
+DATA is a folder of parquet sets (sentiment/sst2/train.parquet and so on). Each task's rows are drawn with
+a fixed seed from the train splits, written beside the runs, and given to `quintet finetune`; what is done
+is not done again, and what was cut off goes on. `--scale 0.01` tries the whole path in a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as parquet
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """So many rows of one data set; `keep` chooses among them, `rename` gives our columns."""
+
+    path: str
+    rows: int
+    keep: Callable[[Row], bool] = lambda row: True
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+
+def whole_sentence(row: Row) -> bool:
+    """SST-2 holds every phrase of a sentence: those of ten words and more are mostly whole."""
+    return len(row["text"].split()) >= 10
+
+
+def short_passage(row: Row) -> bool:
+    """Passages that fit into a training row of some 400 tokens."""
+    return len(row["context"]) <= 1100
+
+
+E2E = {"meaning_representation": "prompt", "human_reference": "completion"}
+ENGLISH: Mapping[str, Sequence[Part]] = {
+    "sentiment": (
+        Part(path="sentiment/sst2", rows=14_000, keep=whole_sentence),
+        Part(path="sentiment/imdb", rows=800),
+        Part(path="sentiment/online_shopping", rows=600),
+    ),
+    "spam": (
+        Part(path="spam/sms_spam", rows=4_000),
+        Part(path="spam/enron_spam", rows=1_600),
+    ),
+    "generation": (
+        Part(path="generation/e2e_nlg", rows=7_000, rename=E2E),
+        Part(path="pretrain/en/child_stories_generated.train.parquet", rows=300),
+    ),
+    "qa": (
+        Part(path="qa/qamr", rows=5_000),
+        Part(path="qa/squadshifts", rows=1_800, keep=short_passage),
+        Part(path="chat/rasbt_instruct", rows=900),
+        Part(path="chat/alpaca_en", rows=600),
+    ),
+    "translation": (Part(path="translation/tatoeba", rows=1_500),),
+}
+BILINGUAL: Mapping[str, Sequence[Part]] = {
+    "translation": (Part(path="translation/tatoeba", rows=7_000),),
+    "sentiment": (
+        Part(path="sentiment/online_shopping", rows=3_500),
+        Part(path="sentiment/chnsenticorp", rows=1_500),
+        Part(path="sentiment/sst2", rows=2_000, keep=whole_sentence),
+    ),
+    "qa": (
+        Part(path="qa/cmrc2018", rows=1_500),
+        Part(path="qa/qamr", rows=1_500),
+        Part(path="chat/alpaca_zh", rows=400),
+    ),
+    "spam": (Part(path="spam/sms_spam", rows=3_000), Part(path="spam/enron_spam", rows=500)),
+    "generation": (
+        Part(path="generation/e2e_nlg", rows=2_500, rename=E2E),
+        Part(path="pretrain/zh/c3_documents.train.parquet", rows=400),
+    ),
+}
+MIXTURES = {"smollm2": ENGLISH, "gemma3": BILINGUAL, "mini": BILINGUAL}
+KEYS: Mapping[str, Sequence[str]] = {
+    "sentiment": ("--lora.r", "8", "--max-length", "256", "--max-eval-rows", "256"),
+    "spam": ("--lora.r", "8", "--max-length", "256", "--max-eval-rows", "256"),
+    "generation": ("--lora.r", "16", "--lora.lora-alpha", "32", "--max-length", "256"),
+    "qa": (
+        *("--lora.r", "16", "--lora.lora-alpha", "32", "--max-length", "420"),
+        *("--max-eval-rows", "96", "--eval-steps", "150"),
+    ),
+    "translation": (
+        *("--lora.r", "16", "--lora.lora-alpha", "32", "--max-length", "256"),
+        *("--max-eval-rows", "48", "--eval-steps", "200"),
+    ),
+}
+SHARED = ("--num-train-epochs", "1", "--from-base", "--max-test-rows", "0", "--save-steps", "100")
+
+
+def draw(part: Part, data: Path, scale: float) -> list[Row]:
+    """The rows of a part, in an order that depends on nothing but the seed."""
+    import random
+
+    path = data / part.path
+    files = [path] if path.is_file() else sorted(path.glob("train*.parquet"))
+    rows = [row for file in files for row in parquet.read_table(file).to_pylist()]
+    kept = [row for row in rows if part.keep(row)]
+    random.Random(f"0-{part.path}").shuffle(kept)
+    wanted = kept[: max(16, round(part.rows * scale))]
+    return [{part.rename.get(name, name): value for name, value in row.items()} for row in wanted]
+
+
+def prepare(task: str, parts: Sequence[Part], data: Path, folder: Path, scale: float) -> list[Path]:
+    """One JSON Lines file a part."""
+    files = []
+    for number, part in enumerate(parts):
+        path = folder / "rows" / task / f"{number}-{Path(part.path).name.split('.')[0]}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (json.dumps(row, ensure_ascii=False) for row in draw(part, data, scale))
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        files.append(path)
+    return files
+
+
+def train(task: str, files: Sequence[Path], run: Path, backbone: str, more: Sequence[str]) -> int:
+    """`quintet finetune`, begun or gone on with; 0 where the run is whole."""
+    if (run / "adapter" / "passport.json").is_file():
+        return 0
+    command = [sys.executable, "-m", "quintet", "finetune", task, "--backbone", backbone]
+    for file in files:
+        command += ["--data", str(file)]
+    command += [*KEYS[task], *SHARED, "--output", str(run), *more]
+    if any(run.glob("checkpoint-*")):
+        command.append("--resume")
+    return subprocess.call(command)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("mixture", choices=sorted(MIXTURES))
+    parser.add_argument("--data", type=Path, required=True, help="the folder of public data sets")
+    parser.add_argument("--backbone", help="another folder, file or hub id than the mixture's name")
+    parser.add_argument("--output", type=Path, default=Path("runs/adapters"))
+    parser.add_argument("--tasks", nargs="*", help="default: all, in the mixture's order")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
+    known, more = parser.parse_known_args()
+    folder = known.output / known.mixture
+    failed = []
+    for task in known.tasks or MIXTURES[known.mixture]:
+        files = prepare(task, MIXTURES[known.mixture][task], known.data, folder, known.scale)
+        code = train(task, files, folder / task, known.backbone or known.mixture, more)
+        failed += [task] * bool(code)
+    print(f"trained in {folder}; failed: {', '.join(failed) or 'none'}")
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

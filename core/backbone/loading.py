@@ -1,0 +1,223 @@
+"""Any causal language model: a folder, a hub id or a `.gguf` file, with its tokenizer, in a dtype."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from core import store
+from core.backbone import fingerprint as identity
+from core.backbone import tokenizer as tokenizers
+from core.errors import BadSetting, Damaged, MissingBackbone
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Dtype = Literal["auto", "fp32", "bf16", "fp16"]
+_TORCH = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_SMALL = 50_000_000
+"""Below this many weights calls cost more than arithmetic, and 'auto' stays with fp32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A causal language model, its tokenizer, and the fingerprint of both."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    fingerprint: str
+
+    @property
+    def context(self) -> int:
+        """The most tokens that prompt and answer may take together."""
+        positions = getattr(self.model.config, "max_position_embeddings", None)
+        return int(positions or self.model.config.n_positions)
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """Of the tokenizer alone, so that a mismatch can be named."""
+        return identity.hash_tokenizer(self.tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> str:
+        """Of the weights: fp32, bf16 or fp16."""
+        name = str(self.model.dtype).removeprefix("torch.")
+        return next((short for short, long in _TORCH.items() if long == name), name)
+
+    @property
+    def size(self) -> int:
+        """Parameters, tied ones counted once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:
+    """A causal language model from a folder, a `.gguf` file or a hub id.
+
+    With dtype 'auto' a backbone of 50 M weights or more is loaded in bf16 where that is faster here.
+    Raises `MissingBackbone` and `Damaged`.
+    """
+    path = Path(source)
+    _must_exist(path, str(source))
+    origin = _Origin(str(path.parent), path.name) if _is_gguf(path) else _Origin(str(source))
+    tokenizer = tokenizers.load(origin.source, **origin.options)
+    chosen = _pick(dtype, origin, device)
+    model = _pretrained(origin, chosen)
+    if origin.gguf:
+        forget_quantization(model)
+    files = [path] if origin.gguf else sorted(path.glob("*.safetensors")) if path.is_dir() else []
+    name = _stored_name(path) or (path.stem if path.exists() else str(source))
+    mark = (
+        identity.of_files(files, model, tokenizer)
+        if files
+        else identity.fingerprint(model, tokenizer)
+    )
+    return Backbone(
+        model=model.eval().to(device), tokenizer=tokenizer, name=name, fingerprint=mark
+    )
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What transformers is asked for: a folder or hub id, and the GGUF in it, if it is one."""
+
+    source: str
+    gguf: str = ""
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {"gguf_file": self.gguf} if self.gguf else {}
+
+    def __str__(self) -> str:
+        return str(Path(self.source) / self.gguf) if self.gguf else self.source
+
+
+def _must_exist(path: Path, source: str) -> None:
+    local = path.is_absolute() or source.startswith(".") or _is_gguf(path)
+    if local and not (path.is_dir() or (_is_gguf(path) and path.is_file())):
+        raise MissingBackbone(
+            f"No folder or .gguf file {source!r}. Give one, a hub id, or a name of "
+            "'quintet backbone list' as --backbone."
+        )
+
+
+def _is_gguf(path: Path) -> bool:
+    return path.suffix.lower() == ".gguf"
+
+
+def _pick(dtype: Dtype, origin: _Origin, device: str) -> str:
+    """The dtype to load in: fp32, bf16 or fp16."""
+    if dtype != "auto":
+        if dtype not in _TORCH:
+            raise BadSetting(f"dtype is {dtype!r}; it must be auto, {', '.join(_TORCH)}.")
+        return dtype
+    from core import hardware
+
+    if device == "cpu" and _weights(origin) < _SMALL:
+        return "fp32"
+    return "bf16" if hardware.measure(device).bf16_pays else "fp32"
+
+
+def _weights(origin: _Origin) -> int:
+    """About how many weights the configuration asks for: 12 d² a layer and the embeddings."""
+    from transformers import AutoConfig
+
+    try:
+        found = AutoConfig.from_pretrained(origin.source, trust_remote_code=False, **origin.options)
+        text = found.get_text_config()
+        return 12 * text.num_hidden_layers * text.hidden_size**2 + text.vocab_size * text.hidden_size
+    except Exception:  # what cannot be read is told when the model is loaded
+        return 0
+
+
+def _pretrained(origin: _Origin, dtype: str) -> Any:
+    """The model, refused where transformers would draw missing weights at random."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    kind = "float32" if origin.gguf else _TORCH[dtype]
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            origin.source,
+            dtype=getattr(torch, kind),
+            trust_remote_code=False,
+            use_safetensors=not origin.gguf,
+            output_loading_info=True,
+            **origin.options,
+        )
+    except ImportError as error:
+        raise MissingBackbone(f"Cannot read {str(origin)!r}: {_first(error)}") from error
+    except (OSError, ValueError) as error:
+        raise MissingBackbone(f"No causal language model in {str(origin)!r}: {_first(error)}") from error
+    except Exception as error:  # safetensors and gguf raise their own, undocumented types
+        known = isinstance(error, RuntimeError | KeyError | IndexError | NotImplementedError)
+        if not known and type(error).__name__ != "SafetensorError":
+            raise
+        raise Damaged(f"The weights in {str(origin)!r} cannot be read: {_first(error)}") from error
+    model, about = loaded
+    if missing := sorted(about["missing_keys"]):
+        raise Damaged(f"{str(origin)!r} lacks {len(missing)} weights of its model, as {missing[0]}.")
+    return model.to(getattr(torch, _TORCH[dtype]))
+
+
+def _first(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def forget_quantization(model: Any) -> None:
+    """A model read from GGUF is dequantised, but transformers 5.23 refuses to save it until told."""
+    model.hf_quantizer = None
+    for name in ("is_quantized", "quantization_method"):
+        model.__dict__.pop(name, None)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
+    """Stock `save_pretrained` files, appearing all at once; `half` stores fp16 weights."""
+    import copy
+
+    with store.new_folder(folder) as temporary:
+        model = copy.deepcopy(backbone.model).half() if half else backbone.model
+        model.config.name_or_path = backbone.name
+        model.save_pretrained(temporary)
+        backbone.tokenizer.save_pretrained(temporary)
+        store.write_json(temporary / "quintet.json", {"name": backbone.name})
+
+
+def shipped(*, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:
+    """The backbone in the package."""
+    if not store.shipped_backbone().is_dir():
+        raise MissingBackbone(
+            "This copy holds no shipped backbone. Train one (quintet pretrain) or give --backbone."
+        )
+    return load(store.shipped_backbone(), device=device, dtype=dtype)
+
+
+def _stored_name(folder: Path) -> str | None:
+    path = folder / "quintet.json"
+    if not path.is_file():
+        return None
+    try:
+        return str(json.loads(path.read_bytes())["name"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise Damaged(f"{path} is damaged: it must hold a name.") from error
+
+
+def in_memory(model: Any, tokenizer: PreTrainedTokenizerBase, name: str) -> Backbone:
+    """A backbone of a model that no file holds; every weight is read for its fingerprint."""
+    mark = identity.fingerprint(model, tokenizer)
+    return Backbone(model=model, tokenizer=tokenizer, name=name, fingerprint=mark)
+
+
+def refreshed(backbone: Backbone) -> Backbone:
+    """The same model with the fingerprint that its weights have now."""
+    return in_memory(backbone.model.eval(), backbone.tokenizer, backbone.name)
