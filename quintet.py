@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from commands import answering, evaluating, keeping, leaking, training
+from commands import answering, backbones, evaluating, keeping, leaking, training
 from core.errors import QuintetError, Stopped
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -35,6 +35,13 @@ tokenizer = _group("From raw text to a tokenizer.")
 tokenizer.command("train")(training.train_tokenizer)
 app.add_typer(tokenizer, name="tokenizer")
 app.command(context_settings=KEYS)(training.pretrain)
+backbone = _group("The shared GPT: known ones, fetched once; any other is given to --backbone.")
+backbone.command("list")(backbones.list_backbones)
+backbone.command("get")(backbones.get_backbone)
+backbone.command("show")(backbones.show_backbone)
+backbone.command("use")(backbones.use_backbone)
+backbone.command("remove")(backbones.remove_backbone)
+app.add_typer(backbone, name="backbone")
 data = _group("Look at data before learning from it.")
 data.command("check")(keeping.check_data)
 data.command("leak")(leaking.leak_data)
@@ -44,6 +51,7 @@ adapters.command("list")(keeping.list_adapters)
 adapters.command("show")(keeping.show_adapter)
 adapters.command("verify")(keeping.verify_adapters)
 adapters.command("install")(keeping.install_adapter)
+adapters.command("remove")(keeping.remove_adapter)
 app.add_typer(adapters, name="adapters")
 app.command()(keeping.doctor)
 

@@ -152,7 +152,7 @@ def main() -> int:
         files = prepare(task, MIXTURES[known.mixture][task], known.data, folder, known.scale)
         code = train(task, files, folder / task, known.backbone or known.mixture, more)
         failed += [task] * bool(code)
-    print(f"trained in {folder}; failed: {', '.join(failed) or 'none'}")
+    sys.stdout.write(f"trained in {folder}; failed: {', '.join(failed) or 'none'}\n")
     return len(failed)
 
 

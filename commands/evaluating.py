@@ -135,17 +135,17 @@ def _results(
     *,
     judge_base: bool,
 ) -> Results:
-    from core import store
+    from core.adapters.passport import read_passport
     from finetune.leaks.search import pretraining_texts
     from finetune.report.build import build
 
-    folder = None if judge_base else adapter or store.find_adapter(result.task.name)
+    folder = None if judge_base else adapter or service.find(result.task.name)
     return build(
         result,
         commands=(typed(),),
         seed=seed,
         resamples=resamples,
-        passport=store.read_passport(folder) if folder else None,
+        passport=read_passport(folder) if folder else None,
         log=folder.parent / "log.jsonl" if folder else None,
         documents=pretraining_texts(pretraining or [], service.tasks),
         device=str(service.engine.backbone.device),
@@ -246,11 +246,11 @@ def calibrate(
     found, sources = the_task(task), list(data or [bundled(task, "train")])
     there = split if any(rows.has_split(source, split) for source in sources) else "train"
     reading = read_test(found, sources, columns_map=mapping(column_map), limit=limit, split=there)
-    from core import store
+    from core.adapters.passport import read_passport
     from finetune import calibrating, progress
 
     service = open_service(backbone, device)
-    folder = adapter or store.find_adapter(task)
+    folder = adapter or service.find(task)
     with progress.counting(console(stderr=True), f"calibrating {task}") as told:
         kept = calibrating.calibrate(
             service,
@@ -262,5 +262,5 @@ def calibrate(
             abstain_below=abstain_below,
             progress=told,
         )
-    point = store.read_passport(kept).operating_point
+    point = read_passport(kept).operating_point
     typer.echo(f"{kept}: {point.model_dump_json() if point else ''}")

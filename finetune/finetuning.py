@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from core import store
+from core.adapters import registry
+from core.adapters.passport import Passport, read_passport
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
-from core.adapters.passport import Passport
 from core.task import In, Task
 from finetune import finishing, lora, preview, progress
 from finetune.material import RUNS, Material, Request
@@ -34,8 +35,8 @@ class Run:
 def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> Path | None:
     """The served adapter of this task, where it was trained on this backbone and prompt."""
     try:
-        folder = store.find_adapter(task.name)
-        passport = store.read_passport(folder)
+        folder = registry.find(task.name, engine.backbone.name, engine.backbone.fingerprint)
+        passport = read_passport(folder)
         passport.check(
             fingerprint=engine.backbone.fingerprint,
             tokenizer_hash=engine.backbone.tokenizer_hash,
@@ -54,9 +55,7 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
 
 def look(request: Request[In], engine: Engine, material: Material[In]) -> preview.Preview:
     """What the run would learn and cost."""
-    rows = preview.encode(
-        request.task, material.train.examples, engine.backbone, request.settings
-    )
+    rows = preview.encode(request.task, material.train.examples, engine.backbone, request.settings)
     return preview.preview(
         request.task,
         material.train,
