@@ -90,7 +90,17 @@ KEYS: Mapping[str, Sequence[str]] = {
         *("--max-eval-rows", "48", "--eval-steps", "200"),
     ),
 }
-SHARED = ("--num-train-epochs", "1", "--from-base", "--max-test-rows", "0", "--save-steps", "100")
+SHARED = (
+    "--num-train-epochs",
+    "1",
+    "--eval-on-start",
+    "false",
+    "--from-base",
+    "--max-test-rows",
+    "0",
+    "--save-steps",
+    "100",
+)
 
 
 def draw(part: Part, data: Path, scale: float) -> list[Row]:
