@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from transformers.pytorch_utils import Conv1D
 
 from core import store
-from core.adapters.fused import fused
+from core.adapters.fused import frozen, fused
 from core.adapters.weights import WEIGHTS, first_line, present, read_weights
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter, nearest
 
@@ -110,6 +110,8 @@ class _Attached:
         self.trainable: set[str] = set()
         self.made = 0
         self.layers: list[Any] = []
+        self.forwards: dict[str, list[Any]] = {}
+        """What each layer computes for a frozen adapter."""
 
     def switch(self, key: str | None) -> None:
         """Make `key` the adapter of every forward pass; None is the bare backbone."""
@@ -119,6 +121,7 @@ class _Attached:
         if self.layers and not {before, key} & self.trainable:
             self._route(key)
             return
+        self._unroute()
         tuner: Any = self.peft.base_model
         if key is None:
             tuner.disable_adapter_layers()
@@ -128,14 +131,28 @@ class _Attached:
 
     def _route(self, key: str | None) -> None:
         """The same between frozen adapters, without walking the model: 5 ms less a token."""
+        self._unroute()
         for layer in self.layers:
             layer._disable_adapters = key is None
             layer._active_adapter = [] if key is None else [key]
+        if key is None:
+            return
+        if key not in self.forwards:
+            self.forwards[key] = [frozen(layer, key) for layer in self.layers]
+        for layer, forward in zip(self.layers, self.forwards[key], strict=True):
+            if forward is not None:
+                layer.forward = forward
+
+    def _unroute(self) -> None:
+        for layer in self.layers:
+            layer.__dict__.pop("forward", None)
 
     def refresh(self) -> None:
         """After a change of adapters: find the layers, and set all of them as they should be."""
         modules = list(self.peft.modules()) if self.peft else []
         wrapped = any(isinstance(module, AuxiliaryTrainingWrapper) for module in modules)
+        self._unroute()
+        self.forwards.clear()
         self.layers = []
         self.switch(self.active)
         if not wrapped:
@@ -246,6 +263,7 @@ class AdapterStack:
             set_peft_model_state_dict(
                 self._attached.peft, dict(state), adapter_name=self._key(name)
             )
+        self._attached.forwards.pop(self._key(name), None)
 
     def delete(self, name: str) -> None:
         """Take the adapter off the backbone."""

@@ -28,6 +28,8 @@ _STRUCTURE = (
 )
 """Keys of a configuration that change what the weights compute."""
 _REMEMBERED = ("truncation", "padding")
+_PIECE = 1 << 20
+"""Values that are in fp32 at a time: an embedding of a large vocabulary is half a gigabyte."""
 _MOST = 200
 """Files whose digest is kept."""
 
@@ -54,7 +56,8 @@ def _digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
     digest = hashlib.sha256()
     for name, tensor in tensors:
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        for piece in tensor.detach().reshape(-1).split(_PIECE):
+            digest.update(piece.float().cpu().contiguous().numpy())
     return digest.hexdigest()
 
 
