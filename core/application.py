@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.adapters.passport import OperatingPoint
 from core.errors import BadInput, BadSetting
 from core.passage import Passage
-from core.adapters.passport import OperatingPoint
 from core.prompting import (
     Encoded,
     Prompt,

@@ -8,9 +8,8 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
-from core import store
+from core import hardware, store
 from core.errors import QuintetError
-from core import hardware
 
 _LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "datasets"),

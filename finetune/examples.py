@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from core.errors import BadColumns, BadData, nearest
 from core.task import Example, In, Row, Task
-from finetune.data import read_rows
-from finetune.formats import Problem
+from finetune.data import Problem, read_rows
 
 _SHOWN = 3
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from core import store
+from core.adapters.passport import Passport
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
-from core.adapters.passport import Passport
 from core.task import In, Task
 from finetune import finishing, lora, preview, progress
 from finetune.material import RUNS, Material, Request
@@ -54,9 +54,7 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
 
 def look(request: Request[In], engine: Engine, material: Material[In]) -> preview.Preview:
     """What the run would learn and cost."""
-    rows = preview.encode(
-        request.task, material.train.examples, engine.backbone, request.settings
-    )
+    rows = preview.encode(request.task, material.train.examples, engine.backbone, request.settings)
     return preview.preview(
         request.task,
         material.train,

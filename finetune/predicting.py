@@ -22,8 +22,7 @@ from core.application import Application, Prediction
 from core.errors import BadColumns, BadData, BadSetting, Stopped, nearest
 from core.sampling import Sampling
 from core.task import Input, Row, Task
-from finetune.data import read_rows
-from finetune.formats import Problem
+from finetune.data import Problem, read_rows
 
 _SUFFIXES = ("csv", "tsv", "jsonl", "parquet")
 _BATCHES = 4

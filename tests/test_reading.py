@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import apps
 from core.errors import BadColumns, BadData, QuintetError
 from finetune import data
+from finetune.data import READERS, Located, Problem
 from finetune.examples import read_examples
-from finetune.formats import READERS, Located, Problem
 
 ROWS = [
     {"text": "I love this film.", "label": "positive"},

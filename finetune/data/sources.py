@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadColumns, BadData, nearest
-from finetune.formats import READERS, Located, Problem
+from finetune.data.formats import READERS, Located, Problem
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _ALIASES = {"validation": ("validation", "valid", "val", "dev"), "train": ("train", "training")}
