@@ -10,7 +10,8 @@ import pytest
 import apps
 from core.errors import BadData
 from finetune import data
-from finetune.examples import hold_out, read_examples
+from finetune.examples import read_examples
+from finetune.holdout import hold_out
 
 
 def write(path: Path, *texts: str, label: int = 1) -> Path:
