@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from commands import answering, evaluating, keeping, leaking, training
+from commands import answering, evaluating, keeping, leaking, options, training
 from core.errors import QuintetError, Stopped
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -55,7 +55,10 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        sys.exit(app(standalone_mode=False))  # what typer.Exit carries comes back as a number
+        arguments = options.gathered(sys.argv[1:])
+        sys.exit(
+            app(arguments, standalone_mode=False)
+        )  # what typer.Exit carries comes back as a number
     except Stopped as stop:
         _fail(str(stop), 130)
     except QuintetError as error:
