@@ -178,6 +178,7 @@ task = Task(
         "answers": ("answer",),
         "instruction": ("query", "prompt", "question"),
         "output": ("response", "answer", "completion"),
+        "passage": ("context", "context_text", "paragraph"),
         "input": (),
         "history": (),
         "system": (),

@@ -51,7 +51,7 @@ def check_map(task: Task[Any], sources: Sequence[str], split: str, layout: Layou
                 f"--map names {name!r}, which {task.title} does not read; "
                 f"it reads {', '.join(sorted(ours))}.{nearest(name, ours)}"
             )
-    found = {name: None for source in sources for name in columns_of(source, split, layout)}
+    found = {name: None for source in sources for name in columns_of(task, source, split, layout)}
     for theirs in layout.columns.values():
         if theirs not in found:
             raise BadColumns(
@@ -67,15 +67,16 @@ def layout_for(task: Task[Any], source: str, split: str, layout: Layout) -> Layo
     """
     if not layout.columns and not task.aliases:
         return layout
-    found = columns_of(source, split, layout)
+    found = columns_of(task, source, split, layout)
     given = {ours: theirs for ours, theirs in layout.columns.items() if theirs in found}
     return replace(layout, columns={**_called_otherwise(task, found, given), **given})
 
 
-def columns_of(source: str, split: str, layout: Layout) -> list[str]:
+def columns_of(task: Task[Any], source: str, split: str, layout: Layout) -> list[str]:
     """The columns of the first rows of a source, in their order."""
     bare = replace(layout, columns={})
-    rows = read_rows(source, split=split, columns_map=bare, limit=_AHEAD)
+    pairs = ask_for(task, "en", "zh")
+    rows = read_rows(source, split=split, columns_map=bare, limit=_AHEAD, pairs=pairs)
     names = (str(name) for row in rows if not isinstance(row, Problem) for name in row.row)
     return list(dict.fromkeys(names))
 
@@ -94,7 +95,8 @@ def _called_otherwise(
     for columns in sorted(task.columns, key=lambda names: not have >= set(names)):
         lacking = [ours for ours in columns if ours not in have]
         if all(alias(ours) for ours in lacking):
-            optional = set(task.aliases) - set(itertools.chain(*task.columns)) - have
+            own = {*itertools.chain(*task.columns), *task.input.model_fields}
+            optional = set(task.aliases) - own - have
             taken = {ours: alias(ours) for ours in (*lacking, *sorted(optional))}
             return {ours: theirs for ours, theirs in taken.items() if theirs}
     return {}

@@ -19,7 +19,7 @@ COMPRESSIONS = ("gz", "bz2", "xz", "lzma", "zst", "zip")
 _SAMPLE = 2**20
 """Bytes that the encoding is told from."""
 _LONGEST_LINE = 2**26
-_ENCODINGS = ["gb18030", "big5", "cp1252", "cp932", "euc_kr", "cp1251", "utf_16", "utf_32"]
+_ENCODINGS = ["gb18030", "big5", "cp1252", "cp932", "euc_kr", "cp1251", "utf_16_le", "utf_16_be"]
 """What files that are no UTF-8 are taken for: neighbours such as cp1250 are told apart by luck."""
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",

@@ -13,13 +13,13 @@ from finetune.data import parallel
 from finetune.data.files import kind_of, stem_of
 from finetune.data.formats import READERS
 
-_KEYWORDS = {
+KEYWORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
-"""As `datasets.data_files.SPLIT_KEYWORDS`; a test holds them equal."""
-_SPLIT_OF = {word: split for split, words in _KEYWORDS.items() for word in words}
+"""As `datasets.data_files.SPLITKEYWORDS`; a test holds them equal."""
+_SPLIT_OF = {word: split for split, words in KEYWORDS.items() for word in words}
 _EITHER = "|".join(sorted(_SPLIT_OF, key=len, reverse=True))
 _WORD = re.compile(rf"(?:^|(?<=[-._ 0-9]))({_EITHER})(?=$|[-._ 0-9])", re.IGNORECASE)
 _PLAIN = re.compile(rf"(.+[-._ ])?({_EITHER})([-._ ]?\d+)*([-._]of[-._]\d+)?(\.(en|zh)([-_]\w+)?)?")

@@ -40,7 +40,7 @@ def read_rows(
         yield from found
         return
     for row in found:
-        yield row if isinstance(row, Problem) else _renamed(row, layout.columns)
+        yield row if isinstance(row, Problem) else renamed(row, layout.columns)
 
 
 def has_split(source: str, split: str) -> bool:
@@ -87,7 +87,7 @@ def _similar(path: Path) -> str:
     return nearest(path.name, beside)
 
 
-def _renamed(located: Located, columns: Mapping[str, str]) -> Located | Problem:
+def renamed(located: Located, columns: Mapping[str, str]) -> Located | Problem:
     """The row under our names; where it lacks a mapped column, its own is no substitute."""
     row: dict[str, Any] = {
         name: cell for name, cell in located.row.items() if name not in columns.values()
