@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import store
-from core.adapters.passport import Passport
 from core.application import Application
 from core.errors import MissingAdapter, UnknownTask, nearest
+from core.adapters.passport import Passport
 from core.task import Task
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import Any
 
 import platformdirs
 
-from core.adapters.passport import PASSPORT, Passport, read_passport
 from core.errors import Damaged, MissingAdapter
+from core.adapters.passport import PASSPORT, Passport, read_passport
 
 SHIPPED = Path(__file__).parent / "pretrained"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from core import store
-from core.adapters.decision import DECISION
-from core.adapters.passport import PASSPORT, OperatingPoint
 from core.application import Application
+from core.adapters.decision import DECISION
 from core.errors import BadData
+from core.adapters.passport import PASSPORT, OperatingPoint
 from core.service import Service
 from core.task import Example
 from finetune.calibration import operating_point

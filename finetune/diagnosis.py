@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
-from core import hardware, store
+from core import store
 from core.errors import QuintetError
+from core import hardware
 
 _LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "datasets"),

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import store
-from core.adapters.decision import write_decision
-from core.adapters.passport import Passport
-from core.adapters.weights import WEIGHTS
 from core.application import Application
+from core.adapters.decision import write_decision
 from core.engine import Engine
+from core.adapters.passport import Passport
 from core.task import In
+from core.adapters.weights import WEIGHTS
 from finetune import evaluation, progress
 from finetune.evaluation import Contestant, Evaluation
 from finetune.report import predictions, render

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from core import store
-from core.adapters.weights import WEIGHTS
 from core.errors import Mismatch
 from core.service import Service
 from core.task import Task
+from core.adapters.weights import WEIGHTS
 from finetune.examples import read_examples
 
 

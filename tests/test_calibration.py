@@ -17,11 +17,11 @@ from transformers import DecisionConfig, pipeline
 import apps
 from core import backbone as backbones
 from core import store
-from core.adapters.decision import write_decision
-from core.adapters.passport import OperatingPoint, Passport
 from core.application import decide
+from core.adapters.decision import write_decision
 from core.engine import Engine
 from core.errors import BadData, BadSetting
+from core.adapters.passport import OperatingPoint, Passport
 from core.service import Service
 from core.task import Example
 from finetune import calibrating, calibration

@@ -80,7 +80,9 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
         if files
         else identity.fingerprint(model, tokenizer)
     )
-    return Backbone(model=model.eval().to(device), tokenizer=tokenizer, name=name, fingerprint=mark)
+    return Backbone(
+        model=model.eval().to(device), tokenizer=tokenizer, name=name, fingerprint=mark
+    )
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,7 @@ def _weights(origin: _Origin) -> int:
     try:
         found = AutoConfig.from_pretrained(origin.source, trust_remote_code=False, **origin.options)
         text = found.get_text_config()
-        return (
-            12 * text.num_hidden_layers * text.hidden_size**2 + text.vocab_size * text.hidden_size
-        )
+        return 12 * text.num_hidden_layers * text.hidden_size**2 + text.vocab_size * text.hidden_size
     except Exception:  # what cannot be read is told when the model is loaded
         return 0
 
@@ -156,9 +156,7 @@ def _pretrained(origin: _Origin, dtype: str) -> Any:
     except ImportError as error:
         raise MissingBackbone(f"Cannot read {str(origin)!r}: {_first(error)}") from error
     except (OSError, ValueError) as error:
-        raise MissingBackbone(
-            f"No causal language model in {str(origin)!r}: {_first(error)}"
-        ) from error
+        raise MissingBackbone(f"No causal language model in {str(origin)!r}: {_first(error)}") from error
     except Exception as error:  # safetensors and gguf raise their own, undocumented types
         known = isinstance(error, RuntimeError | KeyError | IndexError | NotImplementedError)
         if not known and type(error).__name__ != "SafetensorError":
@@ -166,9 +164,7 @@ def _pretrained(origin: _Origin, dtype: str) -> Any:
         raise Damaged(f"The weights in {str(origin)!r} cannot be read: {_first(error)}") from error
     model, about = loaded
     if missing := sorted(about["missing_keys"]):
-        raise Damaged(
-            f"{str(origin)!r} lacks {len(missing)} weights of its model, as {missing[0]}."
-        )
+        raise Damaged(f"{str(origin)!r} lacks {len(missing)} weights of its model, as {missing[0]}.")
     return model.to(getattr(torch, _TORCH[dtype]))
 
 

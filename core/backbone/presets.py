@@ -55,3 +55,5 @@ def _configuration(preset: str, tokenizer: PreTrainedTokenizerBase) -> Pretraine
         **_LLAMA,
         **_SHAPES[preset],
     )
+
+
