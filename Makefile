@@ -22,9 +22,11 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 quickstart: $(READY)
+	@$(BIN)/quintet backbone get smollm2 --or-fall-back
 	$(BIN)/quintet quickstart $(ARGS)
 
 demo: $(READY)
+	@$(BIN)/quintet backbone get smollm2 --or-fall-back
 	$(BIN)/quintet demo $(ARGS)
 
 check: $(READY)

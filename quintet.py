@@ -7,7 +7,15 @@ import sys
 
 import typer
 
-from commands import answering, evaluating, keeping, leaking, options, training
+from commands import (
+    answering,
+    backbones,
+    evaluating,
+    keeping,
+    leaking,
+    options,
+    training,
+)
 from core.errors import QuintetError, Stopped
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -35,6 +43,13 @@ tokenizer = _group("From raw text to a tokenizer.")
 tokenizer.command("train")(training.train_tokenizer)
 app.add_typer(tokenizer, name="tokenizer")
 app.command(context_settings=KEYS)(training.pretrain)
+backbone = _group("The shared GPT: known ones, fetched once; any other is given to --backbone.")
+backbone.command("list")(backbones.list_backbones)
+backbone.command("get")(backbones.get_backbone)
+backbone.command("show")(backbones.show_backbone)
+backbone.command("use")(backbones.use_backbone)
+backbone.command("remove")(backbones.remove_backbone)
+app.add_typer(backbone, name="backbone")
 data = _group("Look at data before learning from it.")
 data.command("check")(keeping.check_data)
 data.command("leak")(leaking.leak_data)
@@ -44,6 +59,7 @@ adapters.command("list")(keeping.list_adapters)
 adapters.command("show")(keeping.show_adapter)
 adapters.command("verify")(keeping.verify_adapters)
 adapters.command("install")(keeping.install_adapter)
+adapters.command("remove")(keeping.remove_adapter)
 app.add_typer(adapters, name="adapters")
 app.command()(keeping.doctor)
 
@@ -54,11 +70,12 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries, in a log
     try:
         arguments = options.gathered(sys.argv[1:])
-        sys.exit(
-            app(arguments, standalone_mode=False)
-        )  # what typer.Exit carries comes back as a number
+        # What typer.Exit carries comes back as a number.
+        sys.exit(app(arguments, standalone_mode=False))
     except Stopped as stop:
         _fail(str(stop), 130)
     except QuintetError as error:

@@ -62,12 +62,15 @@ def list_adapters(as_json: Json = False) -> None:
         console().print(adapter_table.drawn(found))
 
 
-def show_adapter(name: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|DIR")]) -> None:
+def show_adapter(
+    name: Annotated[str, typer.Argument(metavar="TASK[@VERSION]|DIR")],
+    backbone: BackboneName = None,
+) -> None:
     """The passport of an adapter."""
-    from core import store
+    from core.adapters.passport import read_passport
 
-    folder = Path(name) if Path(name).is_dir() else store.find_adapter(name)
-    typer.echo(dumped({"folder": str(folder), **store.read_passport(folder).model_dump()}))
+    folder = Path(name) if Path(name).is_dir() else _served(name, backbone)
+    typer.echo(dumped({"folder": str(folder), **read_passport(folder).model_dump()}))
 
 
 def verify_adapters(
@@ -79,12 +82,11 @@ def verify_adapters(
     as_json: Json = False,
 ) -> None:
     """Compute every hash of the passports again; refuse what does not fit."""
-    from core import store
     from finetune import verifying
 
     service, found = open_service(backbone, "cpu"), {}
-    for name in names or [name for name in service.tasks if store.served(name)]:
-        folder = Path(name) if Path(name).is_dir() else store.find_adapter(name)
+    for name in names or [name for name in service.tasks if service.served(name)]:
+        folder = Path(name) if Path(name).is_dir() else service.find(name)
         found[name] = verifying.verify(
             service, folder, data or (), columns_map=mapping(column_map), limit=limit
         )
@@ -97,9 +99,33 @@ def verify_adapters(
 
 def install_adapter(run: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
     """Serve the adapter of a run; earlier versions stay."""
-    from core import store
 
-    typer.echo(store.install(run))
+    from core.adapters import registry
+
+    typer.echo(registry.install(run))
+
+
+def remove_adapter(
+    name: Annotated[str, typer.Argument(metavar="TASK@VERSION")], backbone: BackboneName = None
+) -> None:
+    """Take an installed version off the disk; the shipped adapter stays."""
+    from core.adapters import registry
+
+    typer.echo(f"removed {registry.remove(name, _name_of(backbone))}")
+
+
+def _served(name: str, backbone: str | None) -> Path:
+    from core.adapters import registry
+
+    return registry.find(name, _name_of(backbone))
+
+
+def _name_of(backbone: str | None) -> str:
+    """The name under which a backbone's adapters lie."""
+    from core.backbone import catalogue
+    from core.backbone.loading import name_of
+
+    return name_of(catalogue.resolve(backbone))
 
 
 def doctor(as_json: Json = False) -> None:

@@ -43,7 +43,15 @@ Config = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE.yaml", help="Keys from a file.")
 ]
 BackboneName = Annotated[
-    str | None, typer.Option("--backbone", metavar="DIR|HUB_ID", help="Default: the shipped one.")
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="NAME|DIR|FILE.gguf|HUB_ID",
+        help="Default: the one that 'quintet backbone list' names so.",
+    ),
+]
+DtypeName = Annotated[
+    str, typer.Option("--dtype", help="fp32, bf16, fp16, or auto: bf16 where it is faster here.")
 ]
 AdapterName = Annotated[
     Path | None, typer.Option("--adapter", metavar="DIR", help="Default: the one that is served.")
@@ -151,25 +159,24 @@ def typed() -> str:
 def open_engine(backbone: str | None, device: str, dtype: str = "auto") -> Engine:
     """The engine on a backbone, on the device that was asked for or found."""
     from core import backbone as backbones
+    from core.backbone import catalogue
     from core.engine import Engine
     from core.hardware import pick_device
 
-    _quiet()
+    quiet()
     place = pick_device(device)
     kind: Any = dtype
-    found = (
-        backbones.load(backbone, device=place, dtype=kind)
-        if backbone
-        else backbones.shipped(device=place, dtype=kind)
-    )
+    if not backbone and (note := catalogue.fallback_note()):
+        typer.echo(note, err=True)
+    found = backbones.load(catalogue.resolve(backbone), device=place, dtype=kind)
     return Engine(found)
 
 
-def open_service(backbone: str | None, device: str) -> Service:
+def open_service(backbone: str | None, device: str, dtype: str = "auto") -> Service:
     """All tasks on one engine."""
     from core.service import Service
 
-    return Service(open_engine(backbone, device).backbone, all_tasks())
+    return Service(open_engine(backbone, device, dtype).backbone, all_tasks())
 
 
 def open_tokenizer(backbone: str | None) -> tuple[Any, int]:
@@ -178,7 +185,7 @@ def open_tokenizer(backbone: str | None) -> tuple[Any, int]:
     return engine.backbone.tokenizer, engine.backbone.context
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """transformers draws bars and gives advice that is not for our users."""
     from transformers.utils import logging
 

@@ -132,7 +132,7 @@ def finetune(
     screen = console(stderr=True)
     for line in remarks(found, material.train):
         screen.print(line, markup=False)
-    from core import store
+    from core.adapters import registry
     from finetune import finetuning
 
     engine = open_engine(backbone, device)
@@ -150,7 +150,7 @@ def finetune(
     values = ", ".join(f"{name} {value:.4f}" for name, value in made.metrics.items())
     typer.echo(f"{run.folder / 'adapter'}: {values} on {made.rows} {made.scored_on} examples")
     if install:
-        typer.echo(f"installed: {store.install(run.folder)}")
+        typer.echo(f"installed: {registry.install(run.folder)}")
 
 
 def _each_seed(request: Any, engine: Any, seeds: str, screen: Any) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import store
+from core.adapters import registry
+from core.adapters.passport import Passport, read_passport
 from core.application import Application
 from core.errors import MissingAdapter, UnknownTask, nearest
-from core.adapters.passport import Passport
 from core.task import Task
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Service:
         key = f"{name}={folder.resolve()}" if folder else name
         with self._lock:
             if key not in self._passports:
-                self._passports[key] = self._load(key, task, folder or store.find_adapter(name))
+                self._passports[key] = self._load(key, task, folder or self.find(name))
         point = self._passports[key].operating_point
         return Application(task, self.engine, key, operating_point=point)
 
@@ -52,6 +52,15 @@ class Service:
         adapter = self.application(name, folder).adapter
         return self._passports[str(adapter)]
 
+    def find(self, name: str) -> Path:
+        """Folder of the adapter served under 'task' or 'task@version' on this backbone."""
+        backbone = self.engine.backbone
+        return registry.find(name, backbone.name, backbone.fingerprint)
+
+    def served(self, task: str) -> bool:
+        """Whether an adapter for the task is installed or shipped for this backbone."""
+        return registry.served(task, self.engine.backbone.name)
+
     def task(self, name: str) -> Task[Any]:
         """The task of 'task' or 'task@version'."""
         wanted = name.partition("@")[0]
@@ -63,7 +72,7 @@ class Service:
         return self.tasks[wanted]
 
     def _load(self, key: str, task: Task[Any], folder: Path) -> Passport:
-        passport = store.read_passport(folder)
+        passport = read_passport(folder)
         if passport.task != task.name:
             raise MissingAdapter(
                 f"{folder} is an adapter for {passport.task!r}, not {task.name!r}."

@@ -1,4 +1,4 @@
-"""Where backbones, adapters and runs live on disk: folders, atomic writes, hashes, passports."""
+"""Where backbones, adapters and runs live on disk: folders, atomic writes, hashes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,12 +16,9 @@ from typing import Any
 
 import platformdirs
 
-from core.errors import Damaged, MissingAdapter
-from core.adapters.passport import PASSPORT, Passport, read_passport
+from core.errors import Damaged
 
 SHIPPED = Path(__file__).parent / "pretrained"
-
-__all__ = ["PASSPORT", "Passport", "read_passport"]  # they live in `core/passport.py`
 
 
 def home() -> Path:
@@ -37,17 +34,21 @@ def shipped_backbone() -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write to a temporary name beside `path`, then rename: a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = _beside(path)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        # Opened like any file, so that the umask decides who may read it.
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -59,19 +60,25 @@ def write_json(path: Path, value: Any) -> None:
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path` when the block ends well, and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    temporary, retired = _beside(path), _beside(path)
+    temporary.mkdir()
     try:
         yield temporary
-        temporary.chmod(0o755)
+        obey_umask(temporary)
         if path.exists():
-            retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-            os.replace(path, retired / "folder")
-            os.replace(temporary, path)
-            shutil.rmtree(retired)
-        else:
-            os.replace(temporary, path)
+            os.replace(path, retired)
+        os.replace(temporary, path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for leftover in (temporary, retired):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def obey_umask(folder: Path) -> None:
+    """Files that libraries wrote for the owner alone get what the umask gave the folder."""
+    mode = folder.stat().st_mode & 0o666
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(mode)
 
 
 def file_hash(path: Path) -> str:
@@ -91,46 +98,6 @@ def new_run(root: Path, task: str, name: str) -> Path:
             continue
         return path
     raise Damaged(f"{root / task} is full of runs of this second.")
-
-
-def installed_versions(task: str) -> dict[int, Path]:
-    """Version number -> folder of every installed adapter of the task."""
-    root = home() / "adapters" / task
-    found = {int(p.name): p for p in root.glob("*") if p.name.isdecimal()} if root.is_dir() else {}
-    return dict(sorted(found.items()))
-
-
-def find_adapter(name: str) -> Path:
-    """Folder of the adapter served under 'task' or 'task@version': installed before shipped."""
-    task, _, version = name.partition("@")
-    versions = installed_versions(task)
-    if version:
-        if not version.isdecimal() or int(version) not in versions:
-            known = ", ".join(map(str, versions)) or "none"
-            raise MissingAdapter(f"No version {version!r} of {task}; installed versions: {known}.")
-        return versions[int(version)]
-    if versions:
-        return versions[max(versions)]
-    shipped = SHIPPED / "adapters" / task
-    if shipped.is_dir():
-        return shipped
-    raise MissingAdapter(f"No adapter for {task!r}. Train one: quintet finetune {task} --install")
-
-
-def served(task: str) -> bool:
-    """Whether an adapter for the task is installed or shipped."""
-    return bool(installed_versions(task)) or (SHIPPED / "adapters" / task).is_dir()
-
-
-def install(run: Path) -> Path:
-    """Copy a run's adapter to the home folder as the next version, the one that is served."""
-    source = run / "adapter" if (run / "adapter").is_dir() else run
-    task = read_passport(source).task
-    number = max(installed_versions(task), default=0) + 1
-    target = home() / "adapters" / task / str(number)
-    with new_folder(target) as folder:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
-    return target
 
 
 def code_version() -> str:

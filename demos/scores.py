@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from core import store
-from core.store import Passport
+from core.adapters import registry
+from core.adapters.passport import Passport
 from core.task import Task
 
 
-def adapter_name(name: str) -> str:
+def adapter_name(name: str, backbone: str) -> str:
     """'task@version' of an installed adapter, or 'shipped'."""
     task, _, version = name.partition("@")
-    number = version or max(store.installed_versions(task), default="")
+    number = version or max(registry.versions(task, backbone), default="")
     return f"{task}@{number}" if number else "shipped"
 
 
@@ -22,7 +22,7 @@ def header(task: Task[Any], name: str, passport: Passport) -> str:
     """Two lines of HTML, and every value behind a fold."""
     scores = headline(task, passport.metrics)
     values = " · ".join(_value(key, scores[key], passport) for key in scores)
-    line = f"Adapter <b>{escape(adapter_name(name))}</b>"
+    line = f"Adapter <b>{escape(adapter_name(name, passport.backbone))}</b>"
     if values:
         line += f" · {values} on {passport.rows:,} rows"
     return f'<p class="about">{escape(task.description)}</p><p class="quiet">{line}</p>' + _table(

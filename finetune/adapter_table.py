@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from core import store
+from core.adapters import registry
+from core.adapters.passport import read_passport
 
 
 def listed(tasks: Iterable[str]) -> list[dict[str, Any]]:
-    """One row an adapter; the served one of each task comes first."""
-    rows = []
-    for task in tasks:
-        versions = store.installed_versions(task)
-        folders = [(f"{task}@{number}", versions[number]) for number in sorted(versions)[::-1]]
-        shipped = store.SHIPPED / "adapters" / task
-        folders += [(f"{task} (shipped)", shipped)] if shipped.is_dir() else []
-        for place, (name, folder) in enumerate(folders):
-            passport = store.read_passport(folder)
-            rows.append(
-                {
-                    "name": name,
-                    "served": place == 0,
-                    "backbone": passport.backbone,
-                    "rows": passport.rows,
-                    "metrics": passport.metrics,
-                    "data": passport.data,
-                    "folder": str(folder),
-                }
-            )
-    return rows
+    """One row an adapter, backbone by backbone; the served one of each task comes first."""
+    return [
+        _row(name, place == 0, folder)
+        for backbone in registry.backbones()
+        for task in tasks
+        for place, (name, folder) in enumerate(_of(task, backbone))
+    ]
+
+
+def _of(task: str, backbone: str) -> list[tuple[str, Path]]:
+    versions = registry.versions(task, backbone)
+    installed = [(f"{task}@{number}", versions[number]) for number in sorted(versions)[::-1]]
+    shipped = registry.shipped(task, backbone)
+    return [*installed, *([(f"{task} (shipped)", shipped)] if shipped else [])]
+
+
+def _row(name: str, served: bool, folder: Path) -> dict[str, Any]:
+    passport = read_passport(folder)
+    return {
+        "name": name,
+        "served": served,
+        "backbone": passport.backbone,
+        "rows": passport.rows,
+        "metrics": passport.metrics,
+        "data": passport.data,
+        "folder": str(folder),
+    }
 
 
 def drawn(rows: Iterable[dict[str, Any]]) -> Table:

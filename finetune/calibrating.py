@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from core import store
-from core.application import Application
+from core.adapters import registry
 from core.adapters.decision import DECISION
+from core.adapters.passport import PASSPORT, OperatingPoint, read_passport
+from core.application import Application
 from core.errors import BadData
-from core.adapters.passport import PASSPORT, OperatingPoint
 from core.service import Service
 from core.task import Example
 from finetune.calibration import operating_point
@@ -49,7 +50,7 @@ def calibrate(
         max_false_positive_rate=max_false_positive_rate,
         abstain_below=abstain_below,
     )
-    kept = store.install(folder) if _is_served(folder) else folder
+    kept = registry.install(folder) if _is_served(folder) else folder
     keep(point, kept)
     return kept
 
@@ -61,7 +62,7 @@ def _is_served(folder: Path) -> bool:
 
 def keep(point: OperatingPoint, folder: Path) -> None:
     """Write it into passport and decision at once: both are old, or both are new."""
-    passport = store.read_passport(folder).model_copy(update={"operating_point": point})
+    passport = read_passport(folder).model_copy(update={"operating_point": point})
     with store.new_folder(folder) as changed:
         shutil.copytree(folder, changed, dirs_exist_ok=True)
         store.write_json(changed / PASSPORT, passport.sealed().model_dump())

@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Iterable
 from typing import Any
 
-from core import store
+from core import hardware, store
+from core.adapters import registry
+from core.backbone import catalogue
+from core.backbone.loading import name_of
 from core.errors import QuintetError
-from core import hardware
 
 _LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "datasets"),
@@ -31,7 +33,8 @@ def facts(tasks: Iterable[str]) -> dict[str, Any]:
         "matrix products, fp32": f"{found.flops_fp32 / 1e9:.0f} GFLOP/s",
         "matrix products, bf16": f"{found.flops_bf16 / 1e9:.0f} GFLOP/s ({bf16})",
         "home": str(store.home()),
-        "shipped backbone": "present" if store.shipped_backbone().is_dir() else "MISSING",
+        **{f"backbone {name}": _backbone(known) for name, known in catalogue.KNOWN.items()},
+        "default backbone": catalogue.default(),
         **{f"adapter for {task}": _adapter(task) for task in tasks},
         "chromium, for the page tests": shutil.which("chromium") or "MISSING",
     }
@@ -44,8 +47,12 @@ def _version(library: str) -> str:
         return f"MISSING: pip install {library}"
 
 
+def _backbone(known: catalogue.Known) -> str:
+    return str(known.folder) if known.present else f"not here: quintet backbone get {known.name}"
+
+
 def _adapter(task: str) -> str:
     try:
-        return str(store.find_adapter(task))
+        return str(registry.find(task, name_of(catalogue.resolve(None))))
     except QuintetError as error:
         return f"MISSING. {error}"

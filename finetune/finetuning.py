@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from core import store
-from core.adapters.passport import Passport
+from core.adapters import registry
+from core.adapters.passport import Passport, read_passport
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
 from core.task import In, Task
@@ -35,8 +36,8 @@ class Run:
 def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> Path | None:
     """The served adapter of this task, where it was trained on this backbone and prompt."""
     try:
-        folder = store.find_adapter(task.name)
-        passport = store.read_passport(folder)
+        folder = registry.find(task.name, engine.backbone.name, engine.backbone.fingerprint)
+        passport = read_passport(folder)
         passport.check(
             fingerprint=engine.backbone.fingerprint,
             tokenizer_hash=engine.backbone.tokenizer_hash,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import store
-from core.application import Application
 from core.adapters.decision import write_decision
-from core.engine import Engine
-from core.adapters.passport import Passport
-from core.task import In
+from core.adapters.passport import PASSPORT, Passport
 from core.adapters.weights import WEIGHTS
+from core.application import Application
+from core.engine import Engine
+from core.task import In
 from finetune import evaluation, progress
 from finetune.evaluation import Contestant, Evaluation
 from finetune.report import predictions, render
@@ -107,5 +107,5 @@ def _write(
     predictions.write(found, folder / "report")
     write_decision(request.task, engine.backbone.tokenizer, adapter)
     store.write_text(adapter / "README.md", render.card(results))
-    store.write_json(adapter / store.PASSPORT, passport.model_dump())
+    store.write_json(adapter / PASSPORT, passport.model_dump())
     return results

@@ -11,7 +11,6 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from core import store
 from core.application import Application
 from core.service import Service
 from core.task import Example, Task
@@ -76,7 +75,7 @@ def measure(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Matrix:
     """Every served adapter on every task, with the task's own prompts and rows."""
-    names = [BASE, *(name for name in examples if store.served(name))]
+    names = [BASE, *(name for name in examples if service.served(name))]
     total = len(names) * len(examples)
     cells: list[Cell] = []
     for task, rows in examples.items():

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from core import store
+from core.adapters.passport import read_passport
+from core.adapters.weights import WEIGHTS
 from core.errors import Mismatch
 from core.service import Service
 from core.task import Task
-from core.adapters.weights import WEIGHTS
 from finetune.examples import read_examples
 
 
@@ -26,7 +27,7 @@ def verify(
 
     The data can only be hashed where they are given, with the map and limit of the training.
     """
-    passport = store.read_passport(folder)  # refuses a broken seal
+    passport = read_passport(folder)  # refuses a broken seal
     task = service.task(passport.task)
     service.application(passport.task, folder)  # refuses another backbone, tokenizer or prompt
     weights = store.file_hash(folder / WEIGHTS)

@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from core import backbone as backbones
+from core.backbone import fingerprint as identity
+from core.backbone import presets
 from core.backbone import tokenizer as tokenizers
 from core.errors import BadSetting, Damaged, MissingBackbone, QuintetError
 
@@ -38,7 +40,7 @@ def saved(backbone, tmp_path) -> Path:
     [("nano", 600, 0.05e6, 1e6), ("mini", 16_384, 5e6, 30e6), ("small", 50_257, 122e6, 126e6)],
 )
 def test_a_preset_has_the_size_it_is_named_for(preset, vocabulary, least, most, tokenizer):
-    configuration = backbones._configuration(preset, tokenizer)
+    configuration = presets._configuration(preset, tokenizer)
     configuration.vocab_size = vocabulary
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(configuration)
@@ -46,7 +48,7 @@ def test_a_preset_has_the_size_it_is_named_for(preset, vocabulary, least, most, 
 
 
 def test_small_has_the_shape_of_gpt2(tokenizer):
-    shape = backbones._configuration("small", tokenizer)
+    shape = presets._configuration("small", tokenizer)
     assert (shape.num_hidden_layers, shape.hidden_size, shape.num_attention_heads) == (12, 768, 12)
     assert shape.max_position_embeddings == 1024
 
@@ -84,7 +86,7 @@ def test_one_weight_changes_the_fingerprint(backbone):
 
 def test_another_tokenizer_changes_the_fingerprint(backbone, texts):
     other = tokenizers.train((*texts, "zebra " * 99), vocab_size=600)
-    assert backbones.fingerprint(backbone.model, other) != backbone.fingerprint
+    assert identity.fingerprint(backbone.model, other) != backbone.fingerprint
 
 
 def test_the_path_and_the_name_do_not_count(saved, backbone):

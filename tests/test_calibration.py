@@ -17,11 +17,12 @@ from transformers import DecisionConfig, pipeline
 import apps
 from core import backbone as backbones
 from core import store
-from core.application import decide
+from core.adapters import registry
 from core.adapters.decision import write_decision
+from core.adapters.passport import PASSPORT, OperatingPoint, Passport, read_passport
+from core.application import decide
 from core.engine import Engine
 from core.errors import BadData, BadSetting
-from core.adapters.passport import OperatingPoint, Passport
 from core.service import Service
 from core.task import Example
 from finetune import calibrating, calibration
@@ -114,7 +115,7 @@ def adapter(tmp_path: Path, backbone) -> Path:
         tokenizer_hash=backbone.tokenizer_hash, prompt_hash=TASK.prompt_hash, data_hash="d",
         data="toy", metrics={"mcc": 0.5}, rows=9, seed=0, versions={}, created="now",
     )  # fmt: skip
-    store.write_json(folder / store.PASSPORT, passport.model_dump())
+    store.write_json(folder / PASSPORT, passport.model_dump())
     return folder
 
 
@@ -136,7 +137,7 @@ def test_an_operating_point_is_stored_in_both_files_and_obeyed_by_every_caller(a
         service, "spam", adapter, messages(), max_false_positive_rate=0.0, abstain_below=0.999
     )
     assert kept == adapter
-    point = store.read_passport(adapter).operating_point
+    point = read_passport(adapter).operating_point
     decision = json.loads((adapter / "decision.json").read_text())
     assert point and point.fitted_on == 40 and point.label == "spam"
     assert decision["temperature"]["choice"] == point.temperature != 1
@@ -151,17 +152,17 @@ def test_an_operating_point_is_stored_in_both_files_and_obeyed_by_every_caller(a
 def test_a_second_calibration_starts_from_the_raw_probabilities(adapter, backbone):
     for _ in range(2):
         calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, messages())
-        found = store.read_passport(adapter).operating_point
+        found = read_passport(adapter).operating_point
     once = found
     calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, messages())
-    assert store.read_passport(adapter).operating_point == once
+    assert read_passport(adapter).operating_point == once
 
 
 def test_what_is_served_gets_a_new_version_and_the_old_one_stays(adapter, backbone):
-    first = store.install(adapter)
+    first = registry.install(adapter)
     kept = calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", first, messages())
-    assert kept.name == "2" and store.find_adapter("spam") == kept
-    assert store.read_passport(first).operating_point is None
+    assert kept.name == "2" and registry.find("spam", backbone.name) == kept
+    assert read_passport(first).operating_point is None
 
 
 def test_the_decision_pipeline_takes_the_temperature(adapter, backbone, tokenizer):

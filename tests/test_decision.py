@@ -13,9 +13,9 @@ from transformers import DecisionConfig, pipeline
 
 import apps
 from core import backbone as backbones
+from core.adapters.decision import write_decision
 from core.adapters.lora import AdapterStack
 from core.application import Application
-from core.adapters.decision import write_decision
 from core.engine import Engine
 from core.task import Choice
 

@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaC
 
 import apps
 from core import backbone as backbones
-from core import store
+from core.adapters import registry
+from core.adapters.passport import Passport
 from core.application import Application
 from core.engine import Engine
 from core.errors import BadData, BadSetting, Mismatch
@@ -67,7 +68,7 @@ def asked(folder: Path, output: str = "run", task: str = "sentiment", **changes)
     )
 
 
-def learned(request: Request, backbone) -> store.Passport:
+def learned(request: Request, backbone) -> Passport:
     return finetuning.finetune(request, Engine(backbone), gather(request), QUIET).passport
 
 
@@ -139,8 +140,8 @@ def test_training_goes_on_from_the_installed_adapter(tmp_path, backbone):
     first = asked(tmp_path, "first")
     learned(first, backbone)
     engine = Engine(backbone)
-    assert finetuning.warm_start(first.task, engine, QUICK) is None or not store.served("sentiment")
-    installed = store.install(first.output)
+    assert finetuning.warm_start(first.task, engine, QUICK) is None
+    installed = registry.install(first.output)
     start = finetuning.warm_start(first.task, engine, QUICK)
     assert start == installed
     second = asked(tmp_path, "second", start=start, settings={"max_steps": 1})

@@ -15,11 +15,12 @@ import torch
 import apps
 from core import backbone as backbones
 from core import store
+from core.adapters import registry
 from core.adapters.lora import AdapterStack
+from core.adapters.passport import PASSPORT, Passport
 from core.errors import BadSetting
 from core.sampling import Sample
 from core.service import Service
-from core.store import Passport
 from demos import pages
 
 CHROMIUM = shutil.which("chromium")
@@ -53,6 +54,9 @@ task = Task(title="Urgency", description="Is it <urgent>?", input=Notice,
 """
 
 
+BACKBONE = "quintet-nano"
+
+
 def install(stack: AdapterStack, name: str, fingerprint: str) -> None:
     """An adapter with random weights and a made-up score, as the next version."""
     task, seed = apps.load(name), torch.Generator().manual_seed(0)
@@ -60,16 +64,16 @@ def install(stack: AdapterStack, name: str, fingerprint: str) -> None:
     with torch.no_grad():
         for parameter in stack.parameters(name):
             parameter.copy_(torch.randn(parameter.shape, generator=seed) * 0.2)
-    number = max(store.installed_versions(name), default=0) + 1
-    folder = store.home() / "adapters" / name / str(number)
+    number = max(registry.versions(name, BACKBONE), default=0) + 1
+    folder = registry.root() / BACKBONE / name / str(number)
     stack.save(name, folder)
     metrics = METRICS[task.metrics[0]]
     passport = Passport(
-        task=name, backbone="nano", fingerprint=fingerprint, prompt_hash=task.prompt_hash,
+        task=name, backbone=BACKBONE, fingerprint=fingerprint, prompt_hash=task.prompt_hash,
         data_hash="", data="samples", metrics=metrics, rows=72, seed=0, versions={},
         baseline={key: value / 3 for key, value in metrics.items()}, created="2026-01-01",
     )  # fmt: skip
-    store.write_json(folder / store.PASSPORT, passport.model_dump())
+    store.write_json(folder / PASSPORT, passport.model_dump())
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from core import store
+from core.adapters.passport import PASSPORT, Passport, read_passport
 from core.errors import Damaged, Mismatch, MissingAdapter
-from core.store import Passport
 
 
 def passport(**changes) -> Passport:
@@ -33,7 +33,7 @@ def passport(**changes) -> Passport:
 def adapter(folder: Path, **changes) -> Path:
     folder.mkdir(parents=True)
     made = passport(**changes)
-    (folder / store.PASSPORT).write_text(made.model_dump_json(), encoding="utf-8")
+    (folder / PASSPORT).write_text(made.model_dump_json(), encoding="utf-8")
     (folder / "weights").write_text(made.data)
     return folder
 
@@ -49,6 +49,18 @@ def test_a_text_is_written_whole_with_its_folders(tmp_path):
     assert path.read_bytes() == b"new\n"
     assert path.stat().st_mode & 0o777 == 0o644
     assert names(path.parent) == [path.name]
+
+
+def test_the_umask_decides_who_may_read(tmp_path):
+    before = os.umask(0o077)
+    try:
+        store.write_text(tmp_path / "own", "text")
+        with store.new_folder(tmp_path / "folder") as folder:
+            (folder / "file").write_text("text")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "own", tmp_path / "folder", tmp_path / "folder" / "file"):
+        assert path.stat().st_mode & 0o077 == 0
 
 
 def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
@@ -131,12 +143,12 @@ def test_a_passport_names_everything_that_differs():
 
 def test_a_passport_is_read_as_it_was_written(tmp_path):
     folder = adapter(tmp_path / "adapter", metrics={"f1_spam": 0.5})
-    assert store.read_passport(folder) == passport(metrics={"f1_spam": 0.5})
+    assert read_passport(folder) == passport(metrics={"f1_spam": 0.5})
 
 
 def test_a_folder_without_passport_is_no_adapter(tmp_path):
     with pytest.raises(MissingAdapter, match=r"passport\.json is missing"):
-        store.read_passport(tmp_path)
+        read_passport(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -147,9 +159,9 @@ def test_a_folder_without_passport_is_no_adapter(tmp_path):
 def test_a_damaged_passport_is_one_line(tmp_path, content):
     if content is None:
         content = json.dumps({**passport().model_dump(), "colour": 1}).encode()
-    (tmp_path / store.PASSPORT).write_bytes(content)
+    (tmp_path / PASSPORT).write_bytes(content)
     with pytest.raises(Damaged, match=r"passport\.json is damaged") as caught:
-        store.read_passport(tmp_path)
+        read_passport(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -159,67 +171,6 @@ def test_a_run_never_takes_a_folder_that_is_there(tmp_path):
     for run in runs:
         assert run.is_dir() and run.parent == tmp_path / "spam"
         assert "-first-try-1" in run.name
-
-
-def test_installed_adapters_are_numbered_and_the_newest_is_served(tmp_path):
-    folders = [adapter(tmp_path / name / "adapter", data=name) for name in ("a", "b", "c")]
-    installed = [store.install(folder.parent) for folder in folders[:2]]
-    assert [path.name for path in installed] == ["1", "2"]
-    assert store.find_adapter("spam") == installed[1]
-    assert store.find_adapter("spam@1") == installed[0]
-    assert (installed[0] / "weights").read_text() == "a"
-    assert store.install(folders[2]).name == "3"  # the folder itself will do
-    assert list(store.installed_versions("spam")) == [1, 2, 3]
-    assert names(store.home() / "adapters" / "spam") == ["1", "2", "3"]
-
-
-def test_a_removed_version_is_not_given_again_to_an_older_one(tmp_path):
-    folder = adapter(tmp_path / "run")
-    for _ in range(10):
-        newest = store.install(folder)
-    assert newest.name == "10"
-    assert store.find_adapter("spam") == newest  # as numbers: 10 comes after 9
-    (store.home() / "adapters" / "spam" / "4" / store.PASSPORT).unlink()
-    assert store.install(folder).name == "11"
-
-
-def test_installed_comes_before_shipped(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "SHIPPED", tmp_path / "pretrained")
-    assert not store.served("spam")
-    shipped = adapter(tmp_path / "pretrained" / "adapters" / "spam")
-    assert store.served("spam")
-    assert store.find_adapter("spam") == shipped
-    installed = store.install(shipped)
-    assert store.find_adapter("spam") == installed
-
-
-@pytest.mark.parametrize("version", ["2", "0", "-1", "x", "1.0", "²", "1@2"])
-def test_an_unknown_version_is_refused_with_those_there_are(tmp_path, version):
-    store.install(adapter(tmp_path / "run"))
-    with pytest.raises(MissingAdapter, match="installed versions: 1"):
-        store.find_adapter(f"spam@{version}")
-
-
-def test_a_task_without_adapter_says_how_to_train_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "SHIPPED", tmp_path)
-    with pytest.raises(MissingAdapter, match="quintet finetune spam --install"):
-        store.find_adapter("spam")
-    with pytest.raises(MissingAdapter, match="installed versions: none"):
-        store.find_adapter("spam@1")
-
-
-def test_what_is_no_adapter_is_not_installed(tmp_path):
-    with pytest.raises(MissingAdapter):
-        store.install(tmp_path)
-    assert store.installed_versions("spam") == {}
-
-
-def test_leftovers_are_no_versions(tmp_path):
-    store.install(adapter(tmp_path / "run"))
-    root = store.home() / "adapters" / "spam"
-    for leftover in (".2.x7f3", "notes", "²"):
-        (root / leftover).mkdir()
-    assert list(store.installed_versions("spam")) == [1]
 
 
 def test_the_home_is_where_the_environment_says(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import apps
 from core import backbone as backbones
-from core import store
+from core.adapters.passport import PASSPORT, read_passport
 from core.engine import Engine
 from core.errors import Damaged, Mismatch
 from core.service import Service
@@ -59,7 +59,7 @@ def served(backbone, task=TASK) -> Service:
 
 def test_what_was_not_altered_fits(run, copied, backbone):
     found = verify(served(backbone), copied, [str(run / "rows.jsonl")])
-    passport = store.read_passport(copied)
+    passport = read_passport(copied)
     assert found["data"] == passport.data_hash and found["code"] == passport.code_version
     assert found["metrics"] == passport.seal != ""
     assert verify(served(backbone), copied)["data"] == "not checked: give --data"
@@ -89,7 +89,7 @@ def test_another_backbone_and_another_tokenizer_are_told_apart(copied, backbone,
 
 
 def test_an_edited_metric_breaks_the_seal(copied, backbone):
-    path = copied / store.PASSPORT
+    path = copied / PASSPORT
     passport = json.loads(path.read_text())
     passport["metrics"]["accuracy"] = 0.999
     path.write_text(json.dumps(passport))

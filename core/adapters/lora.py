@@ -27,9 +27,9 @@ from safetensors.torch import save_file
 from transformers.pytorch_utils import Conv1D
 
 from core import store
-from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter, nearest
 from core.adapters.fused import fused
 from core.adapters.weights import WEIGHTS, first_line, present, read_weights
+from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -34,7 +34,9 @@ _MOST = 200
 
 def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
     """Of a model in memory; tied weights count once, as in its file."""
-    return _with(_digest(sorted(model.named_parameters(), key=lambda pair: pair[0])), model.config, tokenizer)
+    return _with(
+        _digest(sorted(model.named_parameters(), key=lambda pair: pair[0])), model.config, tokenizer
+    )
 
 
 def of_files(

@@ -74,15 +74,24 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
     if origin.gguf:
         forget_quantization(model)
     files = [path] if origin.gguf else sorted(path.glob("*.safetensors")) if path.is_dir() else []
-    name = _stored_name(path) or (path.stem if path.exists() else str(source))
     mark = (
         identity.of_files(files, model, tokenizer)
         if files
         else identity.fingerprint(model, tokenizer)
     )
     return Backbone(
-        model=model.eval().to(device), tokenizer=tokenizer, name=name, fingerprint=mark
+        model=model.eval().to(device), tokenizer=tokenizer, name=name_of(source), fingerprint=mark
     )
+
+
+def name_of(source: str | Path) -> str:
+    """The name of a backbone: what was stored with it, its file or folder, or the hub id."""
+    path = Path(source)
+    if stored := _stored_name(path):
+        return stored
+    if _is_gguf(path):
+        return path.stem
+    return path.resolve().name if path.is_dir() else str(source)
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,9 @@ def _weights(origin: _Origin) -> int:
     try:
         found = AutoConfig.from_pretrained(origin.source, trust_remote_code=False, **origin.options)
         text = found.get_text_config()
-        return 12 * text.num_hidden_layers * text.hidden_size**2 + text.vocab_size * text.hidden_size
+        return (
+            12 * text.num_hidden_layers * text.hidden_size**2 + text.vocab_size * text.hidden_size
+        )
     except Exception:  # what cannot be read is told when the model is loaded
         return 0
 
@@ -156,7 +167,9 @@ def _pretrained(origin: _Origin, dtype: str) -> Any:
     except ImportError as error:
         raise MissingBackbone(f"Cannot read {str(origin)!r}: {_first(error)}") from error
     except (OSError, ValueError) as error:
-        raise MissingBackbone(f"No causal language model in {str(origin)!r}: {_first(error)}") from error
+        raise MissingBackbone(
+            f"No causal language model in {str(origin)!r}: {_first(error)}"
+        ) from error
     except Exception as error:  # safetensors and gguf raise their own, undocumented types
         known = isinstance(error, RuntimeError | KeyError | IndexError | NotImplementedError)
         if not known and type(error).__name__ != "SafetensorError":
@@ -164,7 +177,9 @@ def _pretrained(origin: _Origin, dtype: str) -> Any:
         raise Damaged(f"The weights in {str(origin)!r} cannot be read: {_first(error)}") from error
     model, about = loaded
     if missing := sorted(about["missing_keys"]):
-        raise Damaged(f"{str(origin)!r} lacks {len(missing)} weights of its model, as {missing[0]}.")
+        raise Damaged(
+            f"{str(origin)!r} lacks {len(missing)} weights of its model, as {missing[0]}."
+        )
     return model.to(getattr(torch, _TORCH[dtype]))
 
 

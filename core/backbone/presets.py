@@ -55,5 +55,3 @@ def _configuration(preset: str, tokenizer: PreTrainedTokenizerBase) -> Pretraine
         **_LLAMA,
         **_SHAPES[preset],
     )
-
-

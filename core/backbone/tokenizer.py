@@ -88,7 +88,9 @@ def load(folder: str | Path, *, gguf_file: str = "") -> PreTrainedTokenizerBase:
         )
     except Exception as error:  # damaged files make transformers raise of every kind
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise MissingBackbone(f"No tokenizer in {str(folder)!r}: {first}") from error
+        raise MissingBackbone(
+            f"No tokenizer in {str(Path(folder, gguf_file))!r}: {first}"
+        ) from error
     if tokenizer.eos_token_id is None:
         raise MissingBackbone(f"The tokenizer of {str(folder)!r} has no end-of-text token.")
     if tokenizer.pad_token_id is None:
