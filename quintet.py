@@ -7,7 +7,15 @@ import sys
 
 import typer
 
-from commands import answering, backbones, evaluating, keeping, leaking, training
+from commands import (
+    answering,
+    backbones,
+    evaluating,
+    keeping,
+    leaking,
+    options,
+    training,
+)
 from core.errors import QuintetError, Stopped
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -65,7 +73,9 @@ def main() -> None:
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries, in a log
     try:
-        sys.exit(app(standalone_mode=False))  # what typer.Exit carries comes back as a number
+        arguments = options.gathered(sys.argv[1:])
+        # What typer.Exit carries comes back as a number.
+        sys.exit(app(arguments, standalone_mode=False))
     except Stopped as stop:
         _fail(str(stop), 130)
     except QuintetError as error:

@@ -10,10 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import BadData
 from core.labels import text_of
-from core.task import Example, Input, Row, Source, Span, Task
+from core.task import Example, Input, Row, Skip, Source, Span, Task
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
-_ROLES = ("system", "user", "assistant")
+_ROLES: dict[str, Literal["system", "user", "assistant"]] = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "bot": "assistant",
+    "chatgpt": "assistant",
+}
 
 
 class Turn(BaseModel):
@@ -35,47 +43,86 @@ class Question(Input):
     history: tuple[Turn, ...] = Field(default=(), title="History", description="Earlier turns.")
 
 
-def read(row: Row) -> Iterable[Example[Question]]:
+def read(row: Row) -> Iterable[Example[Question] | Skip[Question]]:
     if "messages" in row:
-        return _conversation(row["messages"])
+        return _conversation(row)
     if "context" in row:
         return [_extraction(row)]
     request, extra = text_of(row, "instruction"), str(row.get("input") or "").strip()
-    asked = Question(question=f"{request}\n{extra}" if extra else request)
+    question = f"{request}\n{extra}" if extra else request
+    asked = Question(question=question, history=tuple(_earlier(row)))
     return [Example(input=asked, answers=(text_of(row, "output"),), part="chat")]
 
 
-def _extraction(row: Row) -> Example[Question]:
+def _extraction(row: Row) -> Example[Question] | Skip[Question]:
     """A row of SQuAD; only answers that stand in the passage can be copied."""
-    passage, found = text_of(row, "context"), row["answers"]
-    texts = found.get("text") if isinstance(found, Mapping) else None
-    if not isinstance(texts, list | tuple):
-        raise BadData("Column 'answers' must hold {'text': [...], 'answer_start': [...]}.")
-    kept = dict.fromkeys(str(text) for text in texts if str(text).strip() and str(text) in passage)
+    passage, texts = text_of(row, "context"), _answers(row["answers"])
+    asked = Question(question=text_of(row, "question"), passage=passage)
+    if not texts:
+        return Skip(reason="no answer in the passage (SQuAD 2.0)", input=asked)
+    kept = dict.fromkeys(text for text in texts if text.strip() and text in passage)
     if not kept:
         raise BadData(f"None of the {len(texts)} answers stands in the passage.")
-    asked = Question(question=text_of(row, "question"), passage=passage)
     return Example(input=asked, answers=tuple(kept))
 
 
-def _conversation(messages: Any) -> Iterator[Example[Question]]:
-    """Each turn of the assistant is one example."""
+def _answers(found: Any) -> list[str]:
+    """From {'text': [...]}, or a list of texts or of {'text': ...}."""
+    texts = found.get("text") if isinstance(found, Mapping) else found
+    if isinstance(texts, str):
+        return [texts]
+    if not isinstance(texts, list | tuple):
+        raise BadData("Column 'answers' must hold {'text': [...], 'answer_start': [...]}.")
+    return [str(text.get("text", "") if isinstance(text, Mapping) else text) for text in texts]
+
+
+def _earlier(row: Row) -> Iterator[Turn]:
+    """The system's word and the pairs of question and answer before a request."""
+    if system := str(row.get("system") or "").strip():
+        yield Turn(role="system", content=system)
+    for pair in row.get("history") or ():
+        if isinstance(pair, Mapping):
+            yield _turn(pair)
+            continue
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise BadData("Column 'history' must hold pairs of a question and its answer.")
+        yield Turn(role="user", content=str(pair[0]))
+        yield Turn(role="assistant", content=str(pair[1]))
+
+
+def _conversation(row: Row) -> Iterator[Example[Question] | Skip[Question]]:
+    """Each turn of the assistant that answers the user is one example."""
+    messages = row["messages"]
     turns = [_turn(message) for message in messages] if isinstance(messages, list | tuple) else []
+    system = str(row.get("system") or "").strip()
+    if system and not any(turn.role == "system" for turn in turns):
+        turns.insert(0, Turn(role="system", content=system))
     if not any(turn.role == "assistant" for turn in turns):
         raise BadData("Column 'messages' holds no turn of the assistant.")
     for place, turn in enumerate(turns):
         if turn.role != "assistant":
             continue
         if place == 0 or turns[place - 1].role != "user":
-            raise BadData(f"Message {place + 1}: the assistant answers, but no user has asked.")
+            yield Skip(reason="turns of the assistant that answer nobody, such as a greeting")
+            continue
         asked = Question(question=turns[place - 1].content, history=tuple(turns[: place - 1]))
         yield Example(input=asked, answers=(turn.content,), part="chat")
 
 
 def _turn(message: Any) -> Turn:
-    if not isinstance(message, Mapping) or message.get("role") not in _ROLES:
-        raise BadData(f"A message needs a role out of {', '.join(_ROLES)}, and a content.")
-    return Turn(role=message["role"], content=text_of(message, "content"))
+    """A message as OpenAI has it (role, content) or ShareGPT (from, value)."""
+    found = message if isinstance(message, Mapping) else {}
+    said = found.get("role", found.get("from"))
+    role = _ROLES.get(str(said).casefold())
+    if role is None:
+        raise BadData(
+            f"A message has the role {str(said)[:40]!r}; read are {', '.join(_ROLES)}, "
+            "each with a content."
+        )
+    content = found.get("content", found.get("value"))
+    if isinstance(content, list | tuple):  # parts, as OpenAI has them
+        content = "".join(str(p.get("text", "")) for p in content if isinstance(p, Mapping))
+    return Turn(role=role, content=text_of({"content": content}, "content"))
 
 
 def prompt(asked: Question) -> str:
@@ -124,4 +171,16 @@ task = Task(
     ),
     trivial=first_sentence,
     shorten="passage",
+    aliases={
+        "messages": ("conversations", "conversation"),
+        "context": ("context_text", "passage", "paragraph"),
+        "question": ("query_text",),
+        "answers": ("answer",),
+        "instruction": ("query", "prompt", "question"),
+        "output": ("response", "answer", "completion"),
+        "passage": ("context", "context_text", "paragraph"),
+        "input": (),
+        "history": (),
+        "system": (),
+    },
 )

@@ -10,6 +10,11 @@ from core.labels import label_of, text_of
 from core.task import Choice, Example, Input, Row, Source, Task
 
 LABELS = ("negative", "positive")
+ALSO = {
+    "negative": ("neg", "bad", "负面", "消极", "负向", "差评", "负"),
+    "positive": ("pos", "good", "正面", "积极", "正向", "好评", "正"),
+}
+"""What others call the labels."""
 
 
 class Review(Input):
@@ -20,7 +25,7 @@ class Review(Input):
 
 def read(row: Row) -> Iterable[Example[Review]]:
     yield Example(
-        input=Review(text=text_of(row, "text")), answers=(label_of(row["label"], LABELS),)
+        input=Review(text=text_of(row, "text")), answers=(label_of(row["label"], LABELS, ALSO),)
     )
 
 

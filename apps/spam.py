@@ -10,6 +10,12 @@ from core.labels import label_of, text_of
 from core.task import Choice, Example, Input, Row, Source, Task
 
 LABELS = ("ham", "spam")
+ALSO = {
+    "ham": ("not spam", "non spam", "nonspam", "no spam", "legit", "legitimate", "正常", "正常短信",
+            "正常邮件", "非垃圾", "非垃圾短信", "非垃圾邮件"),
+    "spam": ("junk", "垃圾", "垃圾短信", "垃圾邮件"),
+}  # fmt: skip
+"""What others call the labels."""
 
 
 class Message(Input):
@@ -20,7 +26,7 @@ class Message(Input):
 
 def read(row: Row) -> Iterable[Example[Message]]:
     yield Example(
-        input=Message(text=text_of(row, "text")), answers=(label_of(row["label"], LABELS),)
+        input=Message(text=text_of(row, "text")), answers=(label_of(row["label"], LABELS, ALSO),)
     )
 
 

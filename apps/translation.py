@@ -13,6 +13,12 @@ from core.script import language_of
 from core.task import Example, Input, Row, Source, Task, Text
 
 Direction = Literal["auto", "en-zh", "zh-en"]
+ALSO = {
+    "en": ("en", "eng", "english", "en-us", "en-gb", "英文", "英语"),
+    "zh": ("zh", "zh-cn", "zh-hans", "zh-hans-cn", "zh-tw", "zh-hant", "zh-hk", "zho", "cmn",
+           "chinese", "cn", "中文", "汉语"),
+}  # fmt: skip
+"""What others call the languages."""
 _NAMES = {"en": "English", "zh": "Chinese"}
 
 
@@ -30,9 +36,16 @@ def read(row: Row) -> Iterable[Example[Sentence]]:
     pair = row.get("translation", row)
     if not isinstance(pair, Mapping):
         raise BadData("Column 'translation' must hold the texts en and zh.")
+    pair = {_language(str(name)): text for name, text in pair.items()}
     en, zh = text_of(pair, "en"), text_of(pair, "zh")
     yield Example(input=Sentence(text=en, direction="en-zh"), answers=(zh,), part="en_zh")
     yield Example(input=Sentence(text=zh, direction="zh-en"), answers=(en,), part="zh_en")
+
+
+def _language(name: str) -> str:
+    """'zh' for zh-CN, zh_Hans and the like; another name stays."""
+    plain = name.strip().casefold().replace("_", "-")
+    return next((ours for ours, names in ALSO.items() if plain in names), name)
 
 
 def prompt(sentence: Sentence) -> str:
@@ -69,4 +82,5 @@ task = Task(
         Sentence(text="请问，去火车站怎么走？", direction="zh-en"),
     ),
     trivial=copy_the_source,
+    aliases=ALSO,
 )

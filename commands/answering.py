@@ -14,6 +14,7 @@ from commands.options import (
     BackboneName,
     ColumnMap,
     Device,
+    Encoding,
     Json,
     Limit,
     Output,
@@ -38,6 +39,7 @@ def predict(
     output: Output = None,
     adapter: AdapterName = None,
     column_map: ColumnMap = "",
+    encoding: Encoding = None,
     limit: Limit = None,
     backbone: BackboneName = None,
     temperature: Annotated[float | None, typer.Option(help="Sample; else greedy.")] = None,
@@ -45,6 +47,9 @@ def predict(
     seed: Annotated[int, typer.Option()] = 0,
     max_new_tokens: Annotated[int | None, typer.Option()] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave answers to unusable rows empty, and say why.")
+    ] = False,
     as_json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -55,11 +60,14 @@ def predict(
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
     fields = settings.flags(context.args, plain=True)
+    if input and output:
+        _check_files(input, output, overwrite)
     application = open_service(backbone, device).application(task, adapter)
     if input and output:
         rows = _whole_file(
-            application, input, output, columns_map=mapping(column_map), limit=limit,
-            sampling=drawn, max_new_tokens=max_new_tokens, overwrite=overwrite,
+            application, input, output, columns_map=mapping(column_map, encoding=encoding),
+            limit=limit, sampling=drawn, max_new_tokens=max_new_tokens, overwrite=overwrite,
+            skip_bad=skip_bad,
         )  # fmt: skip
         typer.echo(f"{output}: {rows} rows")
         return
@@ -71,6 +79,14 @@ def predict(
         return
     found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
     typer.echo(dumped(found.model_dump()) if as_json else _shown(found))
+
+
+def _check_files(input: Path, output: Path, overwrite: bool) -> None:
+    """What is wrong with the files is said before the backbone loads."""
+    from finetune import data, tables
+
+    tables.check_output(output, overwrite=overwrite)
+    next(data.read_rows(str(input), limit=1))
 
 
 def _whole_file(application: Application[Any], input: Path, output: Path, **options: Any) -> int:

@@ -13,7 +13,9 @@ from commands.options import (
     ColumnMap,
     Data,
     Device,
+    Encoding,
     Json,
+    Labels,
     Limit,
     Output,
     TaskName,
@@ -51,6 +53,8 @@ def evaluate(
         typer.Option(metavar="base,baselines,DIR,…", help="Default: base,baselines."),
     ] = None,
     column_map: ColumnMap = "",
+    labels: Labels = "",
+    encoding: Encoding = None,
     limit: Limit = None,
     split: Split = None,
     direction: Annotated[str, typer.Option(help="en-zh, zh-en or both.")] = "both",
@@ -80,7 +84,7 @@ def evaluate(
 
     # Before torch loads: bad rows are told at once.
     found, sources = the_task(task), list(data or [bundled(task, "test")])
-    columns = mapping(column_map)
+    columns = mapping(column_map, labels, encoding)
     reading = read_test(
         found, sources, columns_map=columns, limit=limit, direction=direction, split=split
     )
@@ -234,6 +238,8 @@ def calibrate(
         float, typer.Option(min=0.0, max=1.0, help="Give no answer less probable than this.")
     ] = 0.0,
     column_map: ColumnMap = "",
+    labels: Labels = "",
+    encoding: Encoding = None,
     limit: Limit = None,
     split: Annotated[str, typer.Option(help="Rows that are not scored elsewhere.")] = "validation",
     backbone: BackboneName = None,
@@ -245,7 +251,9 @@ def calibrate(
 
     found, sources = the_task(task), list(data or [bundled(task, "train")])
     there = split if any(rows.has_split(source, split) for source in sources) else "train"
-    reading = read_test(found, sources, columns_map=mapping(column_map), limit=limit, split=there)
+    reading = read_test(
+        found, sources, columns_map=mapping(column_map, labels, encoding), limit=limit, split=there
+    )
     from core.adapters.passport import read_passport
     from finetune import calibrating, progress
 

@@ -11,7 +11,9 @@ from commands.options import (
     BackboneName,
     ColumnMap,
     Data,
+    Encoding,
     Json,
+    Labels,
     Limit,
     all_tasks,
     console,
@@ -27,6 +29,8 @@ def check_data(
     file: Annotated[str, typer.Argument(metavar="FILE|DIR|HUB_ID")],
     task: Annotated[str, typer.Option("--task", metavar="TASK")],
     column_map: ColumnMap = "",
+    labels: Labels = "",
+    encoding: Encoding = None,
     split: Annotated[str, typer.Option()] = "train",
     backbone: BackboneName = None,
 ) -> None:
@@ -35,7 +39,12 @@ def check_data(
 
     tokenizer, length = open_tokenizer(backbone)
     found = checking.check(
-        the_task(task), file, tokenizer, length, split=split, columns_map=mapping(column_map)
+        the_task(task),
+        file,
+        tokenizer,
+        length,
+        split=split,
+        columns_map=mapping(column_map, labels, encoding),
     )
     for line in found.lines:
         typer.echo(line)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.sampling import Sampling
     from core.service import Service
     from core.task import Task
+    from finetune.data import Layout
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK")]
 Data = Annotated[
@@ -27,6 +28,15 @@ Data = Annotated[
 ]
 ColumnMap = Annotated[
     str, typer.Option("--map", metavar="OURS=THEIRS,…", help="Rename columns of the data.")
+]
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels", metavar="THEIRS,…=OURS …", help="1,2=negative 4,5=positive 3=skip; quoted."
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="Default: told from the file.")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="The first so many rows.")]
 Config = Annotated[
@@ -92,13 +102,44 @@ def bundled_if_any(task: str, split: str) -> str | None:
         return None
 
 
-def mapping(text: str) -> dict[str, str]:
-    """'ours=theirs,…' as a dictionary."""
+def mapping(text: str, labels: str = "", encoding: str | None = None) -> Layout:
+    """'ours=theirs,…' and '1,2=negative …' as the layout of the data."""
+    from finetune.data import Layout
+
     pairs = [pair.partition("=") for pair in text.split(",") if pair]
     for ours, equals, theirs in pairs:
         if not (ours and equals and theirs):
             raise BadSetting(f"--map takes OURS=THEIRS pairs with commas between, not {text!r}.")
-    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+    columns = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+    return Layout(columns=columns, labels=_labels(labels), encoding=encoding)
+
+
+def _labels(text: str) -> dict[str, str | None]:
+    """'1,2=negative 3=skip' as what is written → our label; None is skipped."""
+    found: dict[str, str | None] = {}
+    for part in text.split():
+        theirs, equals, ours = part.rpartition("=")
+        if not (theirs and equals and ours):
+            raise BadSetting(f"--labels takes 1,2=negative 4,5=positive 3=skip, not {text!r}.")
+        for cell in filter(None, theirs.split(",")):
+            if cell in found:
+                raise BadSetting(f"--labels names {cell!r} twice.")
+            found[cell] = None if ours == "skip" else ours
+    return found
+
+
+def gathered(arguments: list[str]) -> list[str]:
+    """The arguments, what follows --labels made one: `--labels 1=negative 5=positive`."""
+    found: list[str] = []
+    of_labels = False
+    for argument in arguments:
+        of_labels = of_labels and "=" in argument and not argument.startswith("-")
+        if of_labels and found[-1] != "--labels":
+            found[-1] += f" {argument}"
+        else:
+            found.append(argument)
+        of_labels = of_labels or argument == "--labels" or argument.startswith("--labels=")
+    return found
 
 
 def sampling(temperature: float | None, top_p: float, seed: int) -> Sampling:

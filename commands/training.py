@@ -14,6 +14,8 @@ from commands.options import (
     Config,
     Data,
     Device,
+    Encoding,
+    Labels,
     Limit,
     Output,
     TaskName,
@@ -89,6 +91,8 @@ def finetune(
         typer.Option("--test", metavar="FILE|DIR|HUB_ID", help="Scored at the end."),
     ] = None,
     column_map: ColumnMap = "",
+    labels: Labels = "",
+    encoding: Encoding = None,
     limit: Limit = None,
     config: Config = None,
     backbone: BackboneName = None,
@@ -107,6 +111,7 @@ def finetune(
 ) -> None:
     """Fine-tune an adapter. Any key may be given: --learning-rate 0.002 --lora.r 16"""
     from finetune import settings
+    from finetune.inspection import remarks
     from finetune.material import Request, gather, run_folder
 
     keys = settings.read(settings.FinetuneSettings, config, settings.flags(context.args))
@@ -115,7 +120,7 @@ def finetune(
         task=found,
         sources=tuple(data or [bundled(task, "train")]),
         test=tuple(test or ([] if data else [bundled(task, "test")])),
-        columns_map=mapping(column_map),
+        columns_map=mapping(column_map, labels, encoding),
         limit=limit,
         settings=keys,
         output=run_folder(task, output, resume=resume),
@@ -124,13 +129,15 @@ def finetune(
         command=typed(),
     )
     material = gather(request)  # before torch loads: bad rows are told at once
+    screen = console(stderr=True)
+    for line in remarks(found, material.train):
+        screen.print(line, markup=False)
     from core.adapters import registry
     from finetune import finetuning
 
     engine = open_engine(backbone, device)
     if not from_base:
         request = replace(request, start=finetuning.warm_start(found, engine, keys))
-    screen = console(stderr=True)
     for line in finetuning.look(request, engine, material).lines():
         screen.print(line, markup=False)
     if dry_run:

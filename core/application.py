@@ -86,6 +86,11 @@ class Application(Generic[In]):
         return next(self.predict([self.input(*text, **fields)]))
 
     @property
+    def operating_point(self) -> OperatingPoint:
+        """How its probabilities become a label."""
+        return self._point
+
+    @property
     def closed(self) -> bool:
         """Whether it answers with a label at once, rather than word by word."""
         return isinstance(self.task.answer, Choice)

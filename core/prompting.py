@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import BadInput, BadSetting
-from core.task import Choice, Example, In, Task, joint
+from core.task import Choice, Example, In, Span, Task, joint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,6 +32,8 @@ class Encoded:
     input_ids: list[int]
     answer_start: int
     dropped: int = 0
+    behind: bool = False
+    """Whether the answer stands where the passage was cut off from its end."""
 
 
 def encode_text(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -173,15 +175,54 @@ def encode_answer(
 
 
 def encode_example(
-    task: Task[In], example: Example[In], tokenizer: PreTrainedTokenizerBase, context: int
+    task: Task[In],
+    example: Example[In],
+    tokenizer: PreTrainedTokenizerBase,
+    context: int,
+    *,
+    around_answer: bool = False,
 ) -> Encoded:
     """Prompt and first answer in at most `context` tokens.
 
     The prompt has at least the room it has in serving. An answer cut there has no end-of-text.
+    `around_answer` cuts a passage around the answer that would be cut off with its end.
     """
     space = joint(task.prompt(example.input))
     answer = encode_answer(task, example.answers[0], tokenizer, space=space)
     room = context - min(len(answer), answer_budget(task, context))
     prompt = encode_prompt(task, example.input, tokenizer, room)
+    behind = _is_behind(task, example, prompt.dropped)
+    if behind and around_answer:
+        prompt = _around(task, example, tokenizer, room, prompt)
     ids = [*prompt.ids, *answer][:context]
-    return Encoded(ids, len(prompt.ids), prompt.dropped)
+    return Encoded(ids, len(prompt.ids), prompt.dropped, behind)
+
+
+def _is_behind(task: Task[In], example: Example[In], dropped: int) -> bool:
+    """Whether what was cut from the passage held the answer."""
+    if not dropped or not isinstance(task.answer, Span):
+        return False
+    passage = getattr(example.input, task.shorten)
+    return example.answers[0] not in passage[: max(0, len(passage) - dropped)]
+
+
+def _around(
+    task: Task[In],
+    example: Example[In],
+    tokenizer: PreTrainedTokenizerBase,
+    room: int,
+    cut: Prompt,
+) -> Prompt:
+    """The prompt with the part of the passage that has the answer in its middle, or `cut`."""
+    passage, answer = getattr(example.input, task.shorten), example.answers[0]
+    place, size = passage.find(answer), len(passage) - cut.dropped
+    for before in (max(0, size - len(answer)) // 2, 0):
+        start = max(0, min(place - before, len(passage) - size))
+        if start and (blank := passage.find(" ", start, place)) >= 0:
+            start = blank + 1
+        window = example.input.model_copy(update={task.shorten: passage[start : start + size]})
+        found = encode_prompt(task, window, tokenizer, room)
+        if place + len(answer) <= start + size - found.dropped:
+            left = len(task.prompt(example.input)) - len(task.prompt(window))
+            return Prompt(found.ids, left + found.dropped)
+    return cut

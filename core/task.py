@@ -35,6 +35,15 @@ class Example(Generic[In]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Skip(Generic[In]):
+    """What a row holds that is well formed and still not learned; counted by its reason."""
+
+    reason: str
+    input: In | None = None
+    """What can be asked all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """Rank these labels in one forward pass. Row labels may be the name or the index."""
 
@@ -70,7 +79,8 @@ class Task(Generic[In]):
     """A whole task. `name` is the file's name in `apps/`, set by the registry.
 
     `read` turns a row into examples: one, or several (both directions of a pair, every
-    answer of a conversation); it raises `BadData` for a row that teaches nothing.
+    answer of a conversation); a `Skip` says what is left out on purpose, and `BadData` is raised
+    for a row that is wrong.
     """
 
     title: str
@@ -79,7 +89,7 @@ class Task(Generic[In]):
     columns: tuple[tuple[str, ...], ...]
     """The sets of columns it reads; a row must hold one whole set."""
     sources: tuple[Source, ...]
-    read: Callable[[Row], Iterable[Example[In]]]
+    read: Callable[[Row], Iterable[Example[In] | Skip[In]]]
     prompt: Callable[[In], str]
     answer: Choice | Text | Span[In]
     metrics: tuple[MetricName, ...]
@@ -90,6 +100,8 @@ class Task(Generic[In]):
     """An answer that costs nothing (copy the source, first sentence): the baseline to beat."""
     shorten: str = "text"
     """The field of the input that is cut, and said to be cut, when the prompt is too long."""
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    """Columns → what others call them; a column that may be missing stands here as well."""
     name: str = field(default="", compare=False)
 
     @property

@@ -18,8 +18,8 @@ from core.errors import BadData, BadSetting, nearest
 from core.script import language_of
 from core.task import Task, joint
 from finetune import data
+from finetune.data import Problem
 from finetune.examples import read_examples
-from finetune.formats import Problem
 from finetune.settings import Part
 
 if TYPE_CHECKING:

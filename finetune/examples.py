@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from pydantic import ValidationError
 
-from core.errors import BadColumns, BadData, nearest
-from core.task import Example, In, Row, Task
-from finetune.data import read_rows
-from finetune.formats import Problem
+from core.errors import BadData
+from core.task import Example, In, Row, Skip, Task
+from finetune.columns import ask_for, check_columns, check_map, is_known, layout_for
+from finetune.data import Layout, Problem, layout_of, read_rows
+from finetune.labelling import Labels
 
 _SHOWN = 3
 
@@ -26,6 +27,10 @@ class Reading(Generic[In]):
     problems: tuple[Problem, ...] = ()
     sources: tuple[str, ...] = ()
     """The source of each row of `by_row`, where more than one was read."""
+    places: tuple[str, ...] = ()
+    """Where each row of `by_row` stands."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: encodings, separators, what was left out on purpose."""
 
     @property
     def examples(self) -> tuple[Example[In], ...]:
@@ -54,6 +59,26 @@ class Reading(Generic[In]):
         return digest.hexdigest()[:16]
 
 
+@dataclass
+class _Found(Generic[In]):
+    """What the rows have given so far."""
+
+    good: list[tuple[Example[In], ...]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def reading(self) -> Reading[In]:
+        left = [f"left out, {reason}: {count}" for reason, count in self.skipped.items()]
+        return Reading(
+            by_row=tuple(self.good),
+            problems=tuple(self.problems),
+            places=tuple(self.places),
+            notes=(*self.notes, *left),
+        )
+
+
 def read_examples(
     task: Task[In],
     sources: Sequence[str],
@@ -68,78 +93,58 @@ def read_examples(
     Raises `BadColumns` where a source lacks the task's columns, and `BadData` where more than the
     share `tolerate` of the rows gives nothing to learn.
     """
-    good: list[tuple[Example[In], ...]] = []
-    problems: list[Problem] = []
+    layout = layout_of(columns_map)
+    check_map(task, sources, split, layout)
+    found: _Found[In] = _Found()
     for source in sources:
-        renamed = _needed(task, source, split, columns_map)
-        found = read_rows(source, split=split, columns_map=renamed, limit=limit)
-        for number, row in enumerate(found):
-            if isinstance(row, Problem):
-                problems.append(row)
-                continue
-            if number == 0:
-                _check_columns(task, row.row, row.place)
-            examples = _examples(task, row.row, row.place)
-            if isinstance(examples, Problem):
-                problems.append(examples)
-            else:
-                good.append(examples)
-    reading = Reading(by_row=tuple(good), problems=tuple(problems))
-    _check_share(reading, tolerate)
+        _read(task, source, split, layout_for(task, source, split, layout), limit, found)
+    reading = found.reading()
+    _check_share(reading, tolerate, found.skipped)
     return reading
 
 
-def hold_out(
-    reading: Reading[In], task: Task[In], rows: int, *, seed: int
-) -> tuple[Reading[In], Reading[In]]:
-    """Training rows, and about `rows` for validation; rows about one text stay on one side."""
-    groups: dict[str, list[tuple[Example[In], ...]]] = {}
-    for row in reading.by_row:
-        groups.setdefault(str(getattr(row[0].input, task.shorten)), []).append(row)
-    order = sorted(groups)
-    random.Random(seed).shuffle(order)
-    held: list[tuple[Example[In], ...]] = []
-    while order and len(held) < rows:
-        held += groups.pop(order.pop())
-    kept = tuple(row for group in groups.values() for row in group)
-    return Reading(by_row=kept, problems=reading.problems), Reading(by_row=tuple(held))
-
-
-def _needed(
-    task: Task[Any], source: str, split: str, columns_map: Mapping[str, str] | None
-) -> Mapping[str, str] | None:
-    """The renaming, unless the source has the task's own columns only: sources may be mixed."""
-    if not columns_map:
-        return None
-    first = next(read_rows(source, split=split, limit=1))
-    if isinstance(first, Problem) or any(name in first.row for name in columns_map.values()):
-        return columns_map
-    return None if _known(task, first.row) else columns_map
-
-
-def _check_columns(task: Task[Any], row: Row, place: str) -> None:
-    if _known(task, row):
-        return
-    found = [str(name) for name in row]
-    missing = min(([c for c in names if c not in row] for names in task.columns), key=len)
-    allowed = " or ".join("+".join(names) for names in task.columns)
-    hint = nearest(missing[0], found)
-    way = f" Rename with --map {missing[0]}=COLUMN."
-    raise BadColumns(
-        f"{place}: no column {missing[0]!r} among {', '.join(found)}.{hint} "
-        f"{task.title} reads {allowed}.{way}"
+def _read(
+    task: Task[In], source: str, split: str, layout: Layout, limit: int | None, found: _Found[In]
+) -> None:
+    labels = Labels(task, layout)
+    rows = read_rows(
+        source,
+        split=split,
+        columns_map=layout,
+        limit=limit,
+        pairs=ask_for(task, "en", "zh"),
+        tell=lambda line: found.notes.setdefault(line),
     )
+    for number, located in enumerate(rows):
+        if isinstance(located, Problem):
+            found.problems.append(located)
+            continue
+        if number == 0:
+            check_columns(task, located.row, located.place)
+        _take(found, _examples(task, labels, located.row, located.place), located.place)
+    labels.check(source)
 
 
-def _known(task: Task[Any], row: Row) -> bool:
-    return any(all(name in row for name in names) for names in task.columns)
+def _take(
+    found: _Found[In], given: tuple[Example[In] | Skip[In], ...] | Problem, place: str
+) -> None:
+    if isinstance(given, Problem):
+        found.problems.append(given)
+        return
+    found.skipped.update(one.reason for one in given if isinstance(one, Skip))
+    if examples := tuple(one for one in given if isinstance(one, Example)):
+        found.good.append(examples)
+        found.places.append(place)
 
 
-def _examples(task: Task[In], row: Row, place: str) -> tuple[Example[In], ...] | Problem:
-    if not _known(task, row):
+def _examples(
+    task: Task[In], labels: Labels, row: Row, place: str
+) -> tuple[Example[In] | Skip[In], ...] | Problem:
+    if not is_known(task, row):
         return Problem(place, f"lacks columns: it has {', '.join(map(str, row)) or 'none'}")
     try:
-        found = tuple(task.read(row))
+        said = labels.said(row)
+        found = (said,) if isinstance(said, Skip) else tuple(task.read(said))
     except BadData as error:
         return Problem(place, str(error))
     except ValidationError as error:
@@ -147,10 +152,13 @@ def _examples(task: Task[In], row: Row, place: str) -> tuple[Example[In], ...] |
     return found or Problem(place, "holds nothing to learn")
 
 
-def _check_share(reading: Reading[Any], tolerate: float) -> None:
+def _check_share(reading: Reading[Any], tolerate: float, skipped: Counter[str]) -> None:
     bad = len(reading.problems)
     if reading.by_row and bad <= tolerate * reading.rows:
         return
+    if not bad:
+        left = ", ".join(f"{reason}: {count}" for reason, count in skipped.items())
+        raise BadData(f"No row is left to learn from; left out, {left}.")
     shown = "; ".join(map(str, reading.problems[:_SHOWN]))
     more = f"; and {bad - _SHOWN} more" if bad > _SHOWN else ""
     raise BadData(

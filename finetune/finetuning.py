@@ -15,6 +15,7 @@ from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
 from core.task import In, Task
 from finetune import finishing, lora, preview, progress
+from finetune.data import layout_of
 from finetune.material import RUNS, Material, Request
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
@@ -102,7 +103,7 @@ def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
         "backbone": engine.backbone.name,
         "fingerprint": engine.backbone.fingerprint,
         "data": list(request.sources),
-        "map": dict(request.columns_map),
+        **layout_of(request.columns_map).described(),
         "limit": request.limit,
         "start": str(request.start or ""),
         **request.settings.model_dump(mode="json"),

@@ -10,7 +10,8 @@ from typing import Any, Generic
 from core.errors import BadSetting
 from core.task import In, Task
 from finetune import data
-from finetune.examples import Reading, hold_out, read_examples
+from finetune.examples import Reading, read_examples
+from finetune.holdout import divide, hold_out
 from finetune.settings import FinetuneSettings
 from finetune.splits import read_test
 
@@ -69,8 +70,8 @@ def run_folder(task: str, output: Path | None, *, resume: bool) -> Path | None:
 def gather(request: Request[In]) -> Material[In]:
     """Read all rows. The split that is scored never picks the checkpoint.
 
-    Where every source has both `test` and `validation`, the former is scored and the latter picks;
-    otherwise rows held out from training pick, and the split that there is is scored.
+    Where every source has a validation split that is not scored, it picks; otherwise rows held
+    out from training pick, and the split that there is is scored.
     """
     task, settings = request.task, request.settings
     read: dict[str, Any] = {
@@ -79,13 +80,17 @@ def gather(request: Request[In]) -> Material[In]:
     }
     train = read_examples(task, request.sources, limit=request.limit, **read)
     digest = train.digest
-    if all(_has(source, "test") and _has(source, "validation") for source in request.sources):
+    if all(_picks(request, source) for source in request.sources):
         validation = read_examples(task, request.sources, split="validation", **read)
         validation, _ = _at_most(validation, task, settings.max_eval_rows, settings.seed)
     else:
         wanted = max(_LEAST_HELD_OUT, train.rows // 10)
         train, validation = hold_out(
-            train, task, min(settings.max_eval_rows, wanted), seed=settings.seed
+            train,
+            task,
+            min(settings.max_eval_rows, wanted),
+            seed=settings.seed,
+            by_row=bool(request.test),
         )
     scored = request.test or tuple(s for s in request.sources if _scored(s))
     empty: Reading[In] = Reading(by_row=())
@@ -94,6 +99,11 @@ def gather(request: Request[In]) -> Material[In]:
     test = read_test(task, scored, **read)
     test, _ = _at_most(test, task, settings.max_test_rows, settings.seed)
     return Material(train, validation, test, digest)
+
+
+def _picks(request: Request[Any], source: str) -> bool:
+    """Whether a validation split is there that is not scored."""
+    return _has(source, "validation") and (bool(request.test) or _has(source, "test"))
 
 
 def _has(source: str, split: str) -> bool:
@@ -109,5 +119,5 @@ def _at_most(
 ) -> tuple[Reading[In], Reading[In]]:
     if len(reading.by_row) <= rows:
         return reading, Reading(by_row=())
-    rest, taken = hold_out(reading, task, rows, seed=seed)
+    rest, taken = divide(reading, task, rows, seed=seed)
     return taken, rest

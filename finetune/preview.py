@@ -41,6 +41,8 @@ class Preview:
     """Percentile → tokens of prompt and answer."""
     shortened: float
     """Share of examples whose prompt lost characters."""
+    behind: int
+    """Examples whose answer stood behind what fits: their passage was cut around it."""
     unlearnable: int
     """Examples with no answer token left."""
     ends: float
@@ -59,6 +61,7 @@ class Preview:
             f"examples: {self.examples:,} to learn, {self.validation:,} to pick the checkpoint",
             f"tokens of an example, by percentile: {lengths}",
             f"shortened to fit: {self.shortened:.1%}; nothing to learn: {self.unlearnable}",
+            *([f"answers behind what fits, cut around: {self.behind}"] if self.behind else []),
             f"answers that end in end-of-text: {self.ends:.0%}",
             f"steps: {self.steps:,}, about {_duration(self.seconds)} and {self.bytes / 2**30:.1f} GiB",
             f"the first example, the answer in brackets: {self.sample}",
@@ -70,7 +73,10 @@ def encode(
 ) -> list[Encoded]:
     """Token rows of all examples, each in at most `row_length` tokens."""
     tokenizer, context = backbone.tokenizer, row_length(backbone, settings)
-    return [encode_example(task, example, tokenizer, context) for example in examples]
+    return [
+        encode_example(task, example, tokenizer, context, around_answer=True)
+        for example in examples
+    ]
 
 
 def row_length(backbone: Backbone, settings: FinetuneSettings) -> int:
@@ -112,6 +118,7 @@ def preview(
         validation=len(validation),
         token_lengths={p: int(np.percentile(lengths, p)) for p in _PERCENTILES},
         shortened=sum(row.dropped > 0 for row in rows) / len(rows),
+        behind=sum(row.behind for row in rows),
         unlearnable=sum(len(row.input_ids) <= row.answer_start for row in rows),
         ends=_ends(task, rows, backbone),
         steps=steps,

@@ -12,10 +12,13 @@ import torch
 
 import apps
 from core.adapters.lora import AdapterStack
+from core.adapters.passport import OperatingPoint
 from core.application import Application
 from core.engine import Engine
 from core.errors import BadColumns, BadData, BadSetting, Stopped
+from finetune.asking import input_of
 from finetune.predicting import predict_file
+from finetune.tables import check_output
 
 TEXTS = [
     f"The {word} was {mood}." for word in ("film", "book", "mill") for mood in ("warm", "cold")
@@ -110,6 +113,113 @@ def test_bad_rows_leave_no_file(engine, tmp_path, row, error, words):
     with pytest.raises(error, match=words):
         predict_file(application, source, tmp_path / "out.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_every_row_is_checked_before_the_first_is_computed(engine, tmp_path, monkeypatch):
+    application = Application(apps.load("sentiment"), engine, "own")
+    found = [{"text": text} for text in TEXTS] * 3
+    found[12] = {"text": " "}
+    source = rows(tmp_path / "in.jsonl", found)
+    asked: list[int] = []
+    with pytest.raises(BadData, match=r"1 of 18 rows .*line 13: 'text' is empty.*--skip-bad"):
+        predict_file(application, source, tmp_path / "out.csv", progress=lambda *n: asked.append(1))
+    assert not asked
+    assert predict_file(application, source, tmp_path / "out.csv", skip_bad=True) == 18
+    answered = written(tmp_path / "out.csv")
+    assert [bool(row["prediction"]) for row in answered] == [True] * 12 + [False] + [True] * 5
+    assert "line 13" in answered[12]["problem"] and not answered[0]["problem"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_every_column_of_every_row_is_kept(engine, tmp_path, suffix):
+    application = Application(apps.load("sentiment"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [{"text": "a"}, {"text": "b", "extra": 5}])
+    output = tmp_path / f"out.{suffix}"
+    predict_file(application, source, output)
+    assert [str(row.get("extra") or "") for row in written(output)] == ["", "5"]
+
+
+def test_what_parquet_cannot_hold_is_told_before_the_work(engine, tmp_path):
+    application = Application(apps.load("sentiment"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [{"text": "a", "id": 1}, {"text": "b", "id": "x"}])
+    asked: list[int] = []
+    with pytest.raises(BadSetting, match=r"'id' holds int and str.*\.jsonl"):
+        predict_file(
+            application, source, tmp_path / "out.parquet", progress=lambda *n: asked.append(1)
+        )
+    assert not asked and [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_later_row_with_a_column_of_ours_is_refused(engine, tmp_path):
+    application = Application(apps.load("sentiment"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [{"text": "a"}, {"text": "b", "prediction": "mine"}])
+    with pytest.raises(BadColumns, match="'prediction' already"):
+        predict_file(application, source, tmp_path / "out.jsonl")
+
+
+def test_other_weights_do_not_go_on_with_a_stopped_run(engine, tmp_path):
+    source = rows(tmp_path / "in.jsonl", [{"text": text} for text in TEXTS * 4])
+    application = Application(apps.load("sentiment"), engine, "own")
+
+    def stop(done: int, total: int) -> None:
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    def first_step(**options) -> int:
+        seen: list[int] = []
+
+        def look(done: int, total: int) -> None:
+            seen.append(done)
+            raise KeyboardInterrupt
+
+        with pytest.raises(Stopped):
+            predict_file(source=source, output=tmp_path / "out.csv", batch_size=2, progress=look,
+                         **options)  # fmt: skip
+        return seen[0]
+
+    with pytest.raises(Stopped):
+        predict_file(application, source, tmp_path / "out.csv", batch_size=2, progress=stop)
+    assert first_step(application=application) == 8
+    point = OperatingPoint(label="positive", threshold=0.9)
+    other = Application(apps.load("sentiment"), engine, "own", operating_point=point)
+    assert first_step(application=other) == 0
+    with pytest.raises(Stopped):
+        predict_file(application, source, tmp_path / "out.csv", batch_size=2, progress=stop)
+    with torch.no_grad():
+        engine.adapters.parameters("own")[0].add_(0.1)
+    assert first_step(application=application) == 0
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_cells_that_spreadsheets_run_are_written_as_text(engine, tmp_path, suffix):
+    application = Application(apps.load("sentiment"), engine, "own")
+    cells = ["=1+1", "+cmd", "-cmd", "@sum", "-5", "+3.5", "plain"]
+    source = rows(tmp_path / "in.jsonl", [{"text": "a", "cell": cell} for cell in cells])
+    predict_file(application, source, tmp_path / f"out.{suffix}")
+    found = [row["cell"] for row in written(tmp_path / f"out.{suffix}")]
+    assert found == ["'=1+1", "'+cmd", "'-cmd", "'@sum", "-5", "+3.5", "plain"]
+
+
+@pytest.mark.parametrize("answers", [None, {"text": []}, {"text": ["elsewhere"]}])
+def test_questions_without_an_answer_are_asked_with_their_passage(tmp_path, answers):
+    row = {"context": "The mill stood near the river.", "question": "Where?", "answers": answers}
+    row = {name: cell for name, cell in row.items() if cell is not None}
+    assert input_of(apps.load("qa"), row, "x").passage == row["context"]
+
+
+def test_columns_keep_their_names_in_the_output(engine, tmp_path):
+    application = Application(apps.load("sentiment"), engine, "own")
+    source = rows(tmp_path / "in.jsonl", [{"body": "a"}])
+    predict_file(application, source, tmp_path / "out.jsonl", columns_map={"text": "body"})
+    assert written(tmp_path / "out.jsonl")[0]["body"] == "a"
+
+
+def test_an_output_that_cannot_be_is_told_at_once(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.csv").mkdir()
+    for name, words in (("file/out.csv", "is a file"), ("folder.csv", "is a folder")):
+        with pytest.raises(BadSetting, match=words):
+            check_output(tmp_path / name, overwrite=False)
 
 
 def test_an_output_is_not_overwritten_unasked(engine, tmp_path):

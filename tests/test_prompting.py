@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+import apps
 from core.errors import BadInput, BadSetting
 from core.prompting import (
     answer_budget,
@@ -181,3 +182,18 @@ def test_an_answer_beyond_the_context_is_cut_without_end_of_text(tokenizer):
 @pytest.mark.parametrize(("answer", "budget"), [(Choice(labels=("a", "b")), 1), (Text(), 32)])
 def test_the_answer_never_takes_more_than_half_the_context(answer, budget):
     assert answer_budget(made(answer=answer), 64) == budget
+
+
+@pytest.mark.parametrize("place", [0, 40, 79])
+def test_a_passage_is_cut_around_its_answer_to_be_learned(tokenizer, place):
+    sentences = [f"In year {1500 + n} the town built a bridge." for n in range(80)]
+    sentences[place] = "The tower is violet."
+    asked = apps.load("qa").input(question="Which colour?", passage=" ".join(sentences))
+    example = Example(input=asked, answers=("violet",))
+    task = apps.load("qa")
+    plain = encode_example(task, example, tokenizer, 200)
+    around = encode_example(task, example, tokenizer, 200, around_answer=True)
+    assert plain.behind == around.behind == (place > 0)
+    assert "violet" in tokenizer.decode(around.input_ids[: around.answer_start])
+    assert len(around.input_ids) <= 200 and around.dropped > 0
+    assert around.answer_start > 100

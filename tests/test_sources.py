@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 import apps
 from core.errors import BadData
 from finetune import data
-from finetune.examples import hold_out, read_examples
+from finetune.examples import read_examples
+from finetune.holdout import hold_out
 
 
 def write(path: Path, *texts: str, label: int = 1) -> Path:
@@ -137,3 +139,106 @@ def test_the_digest_is_that_of_inputs_and_answers(tmp_path):
     other = sentiment(write(tmp_path / "one.jsonl", "a", "b", label=0))
     assert one.digest == same.digest != other.digest
     assert (one.rows, len(one.by_row)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train/0.jsonl", "test/0.jsonl"),
+        ("a/training-set/x.jsonl", "a/eval/x.jsonl"),
+        ("sms-train.jsonl", "sms-test.jsonl"),
+        ("train_data.jsonl", "test_data.jsonl"),
+        ("sms_train_1.jsonl", "sms_test_1.jsonl"),
+        ("Train.jsonl", "TEST.jsonl"),
+        ("train.jsonl.gz", "test.jsonl"),
+    ],
+)
+def test_splits_are_told_from_folders_and_names(tmp_path, train, test):
+    for name in (train, test):
+        path = write(tmp_path / name, name)
+        if name.endswith(".gz"):
+            path.write_bytes(gzip.compress(path.read_bytes()))
+    assert texts_of(tmp_path) == [train]
+    assert texts_of(tmp_path, split="test") == [test]
+    assert not data.has_split(str(tmp_path), "validation")
+
+
+def test_the_words_for_splits_are_those_of_datasets():
+    from datasets.data_files import SPLIT_KEYWORDS
+
+    from finetune.data.folders import KEYWORDS
+
+    theirs = {str(split): tuple(words) for split, words in SPLIT_KEYWORDS.items()}
+    assert {name: set(words) for name, words in theirs.items()} == {
+        name: set(words) for name, words in KEYWORDS.items()
+    }
+
+
+def test_hidden_and_half_written_files_are_no_data(tmp_path):
+    write(tmp_path / "mails.jsonl", "seen")
+    for name in (".ipynb_checkpoints/mails-checkpoint.jsonl", ".out.jsonl.partial.jsonl",
+                 "__MACOSX/mails.jsonl", "dataset_info.json"):  # fmt: skip
+        write(tmp_path / name, "hidden")
+    assert texts_of(tmp_path) == ["seen"]
+
+
+@pytest.mark.parametrize("names", [("train.en.txt", "train.zh.txt"), ("a.en-zh.en", "a.en-zh.zh"),
+                                   ("x.en.txt", "x.zh-CN.txt")])  # fmt: skip
+def test_line_parallel_files_are_pairs(tmp_path, names):
+    for name, lines in zip(names, (["One.", "Two."], ["一。", "二。"]), strict=True):
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for source in (tmp_path, tmp_path / names[0]):
+        found = read_examples(apps.load("translation"), [str(source)])
+        assert [example.input.text for example in found.examples] == [
+            "One.",
+            "一。",
+            "Two.",
+            "二。",
+        ]
+    (tmp_path / names[0]).write_text("One.\n")
+    with pytest.raises(BadData, match="differ in length"):
+        read_examples(apps.load("translation"), [str(tmp_path)])
+
+
+def chats(path: Path, *questions: str) -> Path:
+    rows = [{"instruction": question, "output": "yes"} for question in questions]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def passages(path: Path, *texts: str) -> Path:
+    rows = [{"context": f"{text} stood.", "question": f"Who? {n}", "answers": {"text": [text]}}
+            for n, text in enumerate(texts)]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def qa(*sources: Path):
+    return read_examples(apps.load("qa"), [str(source) for source in sources])
+
+
+def test_chats_are_set_aside_row_by_row(tmp_path):
+    reading = qa(chats(tmp_path / "x.jsonl", *(f"question {n}" for n in range(60))))
+    kept, held = hold_out(reading, apps.load("qa"), 16, seed=0)
+    assert (len(kept.examples), len(held.examples)) == (44, 16)
+
+
+def test_passages_and_chats_are_on_both_sides(tmp_path):
+    talk = chats(tmp_path / "a.jsonl", *(f"question {n}" for n in range(40)))
+    read = passages(tmp_path / "b.jsonl", *(f"Mill {n % 10}" for n in range(20)))
+    for side in hold_out(qa(talk, read), apps.load("qa"), 15, seed=0):
+        assert {bool(example.input.passage) for example in side.examples} == {True, False}
+
+
+def test_too_few_texts_are_said_unless_the_score_comes_from_elsewhere(tmp_path):
+    reading = qa(passages(tmp_path / "x.jsonl", *["Mill"] * 20))
+    with pytest.raises(BadData, match=r"Too few different passages \(1\).*--test"):
+        hold_out(reading, apps.load("qa"), 16, seed=0)
+    kept, held = hold_out(reading, apps.load("qa"), 16, seed=0, by_row=True)
+    assert (len(kept.examples), len(held.examples)) == (14, 6)
+
+
+def test_a_small_file_keeps_most_rows_to_learn(tmp_path):
+    reading = sentiment(write(tmp_path / "x.jsonl", *(f"text {n}" for n in range(12))))
+    kept, held = hold_out(reading, apps.load("sentiment"), 16, seed=0)
+    assert (len(kept.examples), len(held.examples)) == (8, 4)

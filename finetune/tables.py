@@ -1,0 +1,116 @@
+"""Rows as a file of csv, tsv, jsonl or parquet, told before the work whether it can be written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core import store
+from core.errors import BadSetting
+from core.task import Row
+
+_KINDS = ("csv", "tsv", "jsonl", "parquet")
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Raise `BadSetting` for a name, a kind or a folder that cannot be written to."""
+    if _kind(output) not in _KINDS:
+        raise BadSetting(f"{output}: the output must end in {', '.join(_KINDS)}.")
+    if output.is_dir():
+        raise BadSetting(f"{output} is a folder. Give the name of a file as --output.")
+    if output.exists() and not overwrite:
+        raise BadSetting(f"{output} exists. Give --overwrite, or another --output.")
+    above = next(folder for folder in output.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise BadSetting(
+            f"{above} is a file, so {output} cannot be written. Give another --output."
+        )
+    if not os.access(above, os.W_OK):
+        raise BadSetting(f"{above} is not writable. Give another --output.")
+
+
+def check_rows(output: Path, rows: Sequence[Row]) -> None:
+    """Raise `BadSetting` where a column cannot be written in the kind that is asked for."""
+    if _kind(output) == "parquet":
+        for name in names_of(rows):
+            _column(output, name, rows)
+
+
+def names_of(rows: Sequence[Row]) -> list[str]:
+    """The columns of all rows, in the order they first occur."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def write(output: Path, rows: Sequence[Row]) -> None:
+    """Write the rows, every column of every row; the file appears when it is whole."""
+    if _kind(output) == "parquet":
+        _write_parquet(output, rows)
+    elif _kind(output) == "jsonl":
+        lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
+        store.write_text(output, "".join(f"{line}\n" for line in lines))
+    else:
+        store.write_text(output, _separated(rows, "\t" if _kind(output) == "tsv" else ","))
+
+
+def _kind(output: Path) -> str:
+    return output.suffix[1:].lower()
+
+
+def _separated(rows: Sequence[Row], delimiter: str) -> str:
+    text = io.StringIO()
+    names = names_of(rows)
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(map(_cell, names))
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Lists as JSON; what a spreadsheet would run as a formula begins with an apostrophe."""
+    if isinstance(value, list | dict | tuple):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, str) and value.startswith(_RUN_BY_SPREADSHEETS) and not _is_number(value):
+        return f"'{value}"
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _write_parquet(output: Path, rows: Sequence[Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: _column(output, name, rows) for name in names_of(rows)}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.writing")
+    try:
+        pq.write_table(pa.table(columns), temporary)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _column(output: Path, name: str, rows: Sequence[Row]) -> Any:
+    import pyarrow as pa
+
+    values = [row.get(name) for row in rows]
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, TypeError) as error:
+        kinds = sorted({type(value).__name__ for value in values if value is not None})
+        raise BadSetting(
+            f"{output}: column {name!r} holds {' and '.join(kinds)}, which parquet cannot. "
+            "Write .jsonl or .csv instead."
+        ) from error

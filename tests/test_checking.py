@@ -1,0 +1,39 @@
+"""`quintet data check` says what the rows hold, and what is odd about them."""
+
+from __future__ import annotations
+
+import json
+
+import apps
+from finetune.checking import check
+
+
+def write(path, *rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_the_other_splits_are_counted_and_not_learned(tokenizer, tmp_path):
+    for split, size in (("train", 4), ("test", 2)):
+        rows = [{"text": f"{split} {n}", "label": n % 2} for n in range(size)]
+        write(tmp_path / split / "0.jsonl", *rows)
+    found = check(apps.load("spam"), str(tmp_path), tokenizer, 64)
+    assert found.good and found.lines[:2] == [
+        "4 rows, 0 cannot be used (0.0%)",
+        "split test: 2 rows, 0 cannot be used",
+    ]
+
+
+def test_answers_behind_the_context_are_counted(tokenizer, tmp_path):
+    passage = "The town built a bridge. " * 60 + "The tower is violet."
+    row = {"context": passage, "question": "Which?", "answers": {"text": ["violet"]}}
+    found = check(apps.load("qa"), str(write(tmp_path / "x.jsonl", row)), tokenizer, 128)
+    assert any(line.startswith("1 have their answer behind what fits") for line in found.lines)
+
+
+def test_swapped_languages_are_not_good_to_learn_from(tokenizer, tmp_path):
+    path = write(tmp_path / "x.jsonl", {"en": "车站在哪里？", "zh": "Where is it?"})
+    found = check(apps.load("translation"), str(path), tokenizer, 64)
+    assert not found.good and "look swapped" in found.lines[-1]
+    assert any(f"{path}, line 1" in line for line in found.lines)
