@@ -86,6 +86,24 @@ def verify_adapters(
         typer.echo(dumped(found))
 
 
+def renew_adapters(
+    names: Annotated[list[str], typer.Argument(metavar="TASK[@VERSION]|DIR")],
+    backbone: BackboneName = None,
+) -> None:
+    """Give adapters new passports where you know that backbone and prompt are those they learned with.
+
+    Metrics and origin stay. Refused where the weights do not fit the backbone, or were altered.
+    """
+    from core import store
+    from finetune import renewing
+
+    service = open_service(backbone, "cpu")
+    for name in names:
+        folder = Path(name) if Path(name).is_dir() else store.find_adapter(name)
+        passport = renewing.renew(service, folder)
+        typer.echo(f"{folder}: {passport.task} on {passport.backbone}, sealed {passport.seal}")
+
+
 def install_adapter(run: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
     """Serve the adapter of a run; earlier versions stay."""
     from core import store

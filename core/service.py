@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import store
+from core.adapters.passport import Passport
 from core.application import Application
 from core.errors import MissingAdapter, UnknownTask, nearest
-from core.adapters.passport import Passport
 from core.task import Task
 
 if TYPE_CHECKING:
@@ -74,5 +74,6 @@ class Service:
             prompt_hash=task.prompt_hash,
             folder=folder,
         )
+        passport.check_files(folder)
         self.engine.adapters.load(key, folder)
         return passport

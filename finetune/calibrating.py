@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from core import store
-from core.application import Application
 from core.adapters.decision import DECISION
-from core.errors import BadData
 from core.adapters.passport import PASSPORT, OperatingPoint
+from core.application import Application
+from core.errors import BadData
 from core.service import Service
 from core.task import Example
 from finetune.calibration import operating_point
@@ -64,7 +64,7 @@ def keep(point: OperatingPoint, folder: Path) -> None:
     passport = store.read_passport(folder).model_copy(update={"operating_point": point})
     with store.new_folder(folder) as changed:
         shutil.copytree(folder, changed, dirs_exist_ok=True)
-        store.write_json(changed / PASSPORT, passport.sealed().model_dump())
+        store.write_json(changed / PASSPORT, passport.sealed().model_dump(mode="json"))
         if (changed / DECISION).is_file():
             decision = json.loads((changed / DECISION).read_text(encoding="utf-8"))
             decision["temperature"]["choice"] = point.temperature

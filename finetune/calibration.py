@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
+from core.adapters.passport import OperatingPoint
 from core.application import Prediction
 from core.errors import BadData, BadSetting, nearest
-from core.adapters.passport import OperatingPoint
 from core.task import Choice, Example, Task
 from finetune.scoring import right_label
 

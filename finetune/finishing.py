@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import store
-from core.application import Application
+from core.adapters.configuration import configuration_hash
 from core.adapters.decision import write_decision
+from core.adapters.passport import Passport, weights_hash
+from core.application import Application
 from core.engine import Engine
-from core.adapters.passport import Passport
 from core.task import In
-from core.adapters.weights import WEIGHTS
 from finetune import evaluation, progress
 from finetune.evaluation import Contestant, Evaluation
 from finetune.report import predictions, render
@@ -74,7 +74,9 @@ def _passport(
         fingerprint=engine.backbone.fingerprint,
         tokenizer_hash=engine.backbone.tokenizer_hash,
         prompt_hash=request.task.prompt_hash,
-        weights_hash=store.file_hash(adapter / WEIGHTS),
+        weights_hash=weights_hash(adapter),
+        configuration_hash=configuration_hash(adapter),
+        dtype=str(engine.backbone.model.dtype).removeprefix("torch."),
         code_version=store.code_version(),
         data_hash=material.digest,
         data=", ".join(short(source) for source in request.sources),
@@ -107,5 +109,5 @@ def _write(
     predictions.write(found, folder / "report")
     write_decision(request.task, engine.backbone.tokenizer, adapter)
     store.write_text(adapter / "README.md", render.card(results))
-    store.write_json(adapter / store.PASSPORT, passport.model_dump())
+    store.write_json(adapter / store.PASSPORT, passport.model_dump(mode="json"))
     return results

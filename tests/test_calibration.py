@@ -17,11 +17,12 @@ from transformers import DecisionConfig, pipeline
 import apps
 from core import backbone as backbones
 from core import store
-from core.application import decide
+from core.adapters.configuration import configuration_hash
 from core.adapters.decision import write_decision
+from core.adapters.passport import OperatingPoint, Passport, weights_hash
+from core.application import decide
 from core.engine import Engine
 from core.errors import BadData, BadSetting
-from core.adapters.passport import OperatingPoint, Passport
 from core.service import Service
 from core.task import Example
 from finetune import calibrating, calibration
@@ -111,10 +112,11 @@ def adapter(tmp_path: Path, backbone) -> Path:
     write_decision(TASK, backbone.tokenizer, folder)
     passport = Passport(
         task="spam", backbone=backbone.name, fingerprint=backbone.fingerprint,
-        tokenizer_hash=backbone.tokenizer_hash, prompt_hash=TASK.prompt_hash, data_hash="d",
+        tokenizer_hash=backbone.tokenizer_hash, prompt_hash=TASK.prompt_hash,
+        weights_hash=weights_hash(folder), configuration_hash=configuration_hash(folder), data_hash="d",
         data="toy", metrics={"mcc": 0.5}, rows=9, seed=0, versions={}, created="now",
     )  # fmt: skip
-    store.write_json(folder / store.PASSPORT, passport.model_dump())
+    store.write_json(folder / store.PASSPORT, passport.sealed().model_dump(mode="json"))
     return folder
 
 
@@ -143,7 +145,9 @@ def test_an_operating_point_is_stored_in_both_files_and_obeyed_by_every_caller(a
     assert decision["operating_point"]["threshold"] == point.threshold
     fresh = Service(backbone, {"spam": TASK}).application("spam", adapter)
     after = fresh("The mill by the river.")
-    assert after == decide(before.probabilities, point) and after.abstained
+    expected = decide(before.probabilities, point)
+    assert after.probabilities == pytest.approx(expected.probabilities)
+    assert after.text == expected.text and after.abstained
     wrong = [one for one in messages() if one.answers == ("ham",)]
     assert all(found.text == "ham" for found in fresh.predict([one.input for one in wrong]))
 

@@ -15,11 +15,12 @@ import torch
 import apps
 from core import backbone as backbones
 from core import store
+from core.adapters.configuration import configuration_hash
 from core.adapters.lora import AdapterStack
+from core.adapters.passport import Passport, weights_hash
 from core.errors import BadSetting
 from core.sampling import Sample
 from core.service import Service
-from core.store import Passport
 from demos import pages
 
 CHROMIUM = shutil.which("chromium")
@@ -66,10 +67,11 @@ def install(stack: AdapterStack, name: str, fingerprint: str) -> None:
     metrics = METRICS[task.metrics[0]]
     passport = Passport(
         task=name, backbone="nano", fingerprint=fingerprint, prompt_hash=task.prompt_hash,
+        weights_hash=weights_hash(folder), configuration_hash=configuration_hash(folder),
         data_hash="", data="samples", metrics=metrics, rows=72, seed=0, versions={},
         baseline={key: value / 3 for key, value in metrics.items()}, created="2026-01-01",
     )  # fmt: skip
-    store.write_json(folder / store.PASSPORT, passport.model_dump())
+    store.write_json(folder / store.PASSPORT, passport.sealed().model_dump(mode="json"))
 
 
 @pytest.fixture(scope="module")
