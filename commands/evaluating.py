@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -31,10 +32,12 @@ from core.errors import BadSetting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.adapters.passport import Passport
     from core.service import Service
-    from core.task import Example
+    from core.task import Example, Task
     from finetune.evaluation import Contestant, Evaluation
     from finetune.examples import Reading
+    from finetune.leaks import TrainingRows
     from finetune.report.results import Results
 
 _MATRIX_ROWS = 24
@@ -76,6 +79,8 @@ def evaluate(
         return
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
+    from core import store
+    from finetune.own_training import own_training
     from finetune.splits import read_test, training_examples
 
     # Before torch loads: bad rows are told at once.
@@ -88,13 +93,17 @@ def evaluate(
     others = against if against is not None else "" if as_json and not output else "base,baselines"
     names = others.split(",")
     free = "baselines" in names
+    passport = None if base else store.read_passport(adapter or store.find_adapter(task))
+    own = own_training(found, passport) if free else None
     learned_from = bundled_if_any(task, "train")
-    train = training_examples(found, sources, learned_from, columns) if free else ()
+    other = training_examples(found, sources, learned_from, columns) if free and own is None else ()
     for problem in reading.problems:
         console(stderr=True).print(f"left out: {problem}", markup=False)
     service = open_service(backbone, device)
     contestants = _contestants(service, task, adapter, names, judge_base=base)
-    result = _asked(contestants, reading, train, ", ".join(sources), free, seed)
+    seen = _seen(adapter or store.find_adapter(task), passport) if passport else None
+    asked = Asked(reading, other if own is None else own, own is not None, seen, ", ".join(sources))
+    result = _asked(contestants, asked, free, seed)
     if as_json:
         typer.echo(dumped(result.score.as_json()))
     if output or not as_json:
@@ -102,13 +111,24 @@ def evaluate(
         _write(result, results, output, language, quiet=as_json)
 
 
+class Asked(NamedTuple):
+    """What is scored, and what everyone had learned before."""
+
+    reading: Reading[Any]
+    train: Sequence[Example[Any]]
+    own: bool
+    seen: TrainingRows | None
+    name: str
+
+
+def _seen(folder: Path, passport: Passport) -> TrainingRows | None:
+    from finetune.leaks import read_rows_of
+
+    return read_rows_of(folder, passport.training_rows_hash)
+
+
 def _asked(
-    contestants: list[Contestant[Any]],
-    reading: Reading[Any],
-    train: Sequence[Example[Any]],
-    name: str,
-    against_baselines: bool,
-    seed: int,
+    contestants: list[Contestant[Any]], asked: Asked, against_baselines: bool, seed: int
 ) -> Evaluation[Any]:
     from finetune import evaluation, progress
 
@@ -116,10 +136,12 @@ def _asked(
     with progress.counting(console(stderr=True), title) as told:
         return evaluation.evaluate(
             contestants,
-            reading,
-            train,
-            name=name,
+            asked.reading,
+            asked.train,
+            name=asked.name,
             against_baselines=against_baselines,
+            own=asked.own,
+            seen=asked.seen,
             seed=seed,
             progress=told,
         )
@@ -155,9 +177,12 @@ def _results(
 def _write(
     found: Evaluation[Any], results: Results, output: Path | None, language: Any, *, quiet: bool
 ) -> None:
+    from rich.markup import escape
+
     from core import store
     from finetune import score_table
     from finetune.report import predictions, render
+    from finetune.report.edition import Edition
 
     folder = output or store.new_run(Path("runs"), results.task, "evaluation")
     page = render.write(results, folder, language)
@@ -167,8 +192,9 @@ def _write(
     console().print(score_table.table(results))
     for name, signature in results.signatures.items():
         typer.echo(f"{name}: {signature}")
-    if not results.verdict.better:
-        typer.echo("NOT BETTER THAN BASELINE")
+    banner, why = render.warning(Edition(results, "en"))
+    if banner:
+        console().print(f"[bold red]{escape(banner)}[/]\n{escape(why)}")
     typer.echo(f"{results.verdict.sentence}\n{page}")
 
 
@@ -240,19 +266,15 @@ def calibrate(
     device: Device = "auto",
 ) -> None:
     """Fit temperature and threshold on validation rows; every caller of the adapter obeys them."""
-    from finetune import data as rows
-    from finetune.splits import read_test
-
     found, sources = the_task(task), list(data or [bundled(task, "train")])
-    there = split if any(rows.has_split(source, split) for source in sources) else "train"
-    reading = read_test(found, sources, columns_map=mapping(column_map), limit=limit, split=there)
+    reading = _to_calibrate(found, sources, split, mapping(column_map), limit)
     from core import store
     from finetune import calibrating, progress
 
     service = open_service(backbone, device)
     folder = adapter or store.find_adapter(task)
     with progress.counting(console(stderr=True), f"calibrating {task}") as told:
-        kept = calibrating.calibrate(
+        done = calibrating.calibrate(
             service,
             task,
             folder,
@@ -262,5 +284,32 @@ def calibrate(
             abstain_below=abstain_below,
             progress=told,
         )
-    point = store.read_passport(kept).operating_point
-    typer.echo(f"{kept}: {point.model_dump_json() if point else ''}")
+    for line in done.lines():
+        typer.echo(line)
+
+
+def _to_calibrate(
+    task: Task[Any], sources: list[str], split: str, columns: dict[str, str], limit: int | None
+) -> Reading[Any]:
+    """The rows of a split; a single file is read whole, and what was learned of it is left out."""
+    from finetune import data as rows
+    from finetune.splits import read_test
+
+    if split == "test":
+        raise BadSetting("Rows of --split test are scored, so nothing is fitted on them.")
+    whole = [one for one in sources if Path(one).is_file()]
+    lacking = [one for one in sources if one not in whole and not rows.has_split(one, split)]
+    if lacking:
+        raise BadSetting(
+            f"{', '.join(lacking)} has no split {split!r}. Give a file of rows that were not learned, "
+            "or name another with --split."
+        )
+    read = {"columns_map": columns, "limit": limit}
+    found = [
+        read_test(task, [one], split="train" if one in whole else split, **read) for one in sources
+    ]
+    return replace(
+        found[0],
+        by_row=tuple(row for one in found for row in one.by_row),
+        sources=tuple(source for one in found for source in one.sources),
+    )

@@ -88,11 +88,19 @@ def verify_adapters(
 
 def renew_adapters(
     names: Annotated[list[str], typer.Argument(metavar="TASK[@VERSION]|DIR")],
+    data: Data = None,
+    column_map: ColumnMap = "",
+    limit: Limit = None,
+    from_base: Annotated[
+        bool,
+        typer.Option("--from-base", help="It began from the bare backbone, with --data alone."),
+    ] = False,
     backbone: BackboneName = None,
 ) -> None:
     """Give adapters new passports where you know that backbone and prompt are those they learned with.
 
-    Metrics and origin stay. Refused where the weights do not fit the backbone, or were altered.
+    Metrics and origin stay. With --data, its training rows, an adapter can be searched for scored
+    rows. Refused where the weights do not fit the backbone, or were altered.
     """
     from core import store
     from finetune import renewing
@@ -100,7 +108,14 @@ def renew_adapters(
     service = open_service(backbone, "cpu")
     for name in names:
         folder = Path(name) if Path(name).is_dir() else store.find_adapter(name)
-        passport = renewing.renew(service, folder)
+        passport = renewing.renew(
+            service,
+            folder,
+            data or (),
+            columns_map=mapping(column_map),
+            limit=limit,
+            from_base=from_base,
+        )
         typer.echo(f"{folder}: {passport.task} on {passport.backbone}, sealed {passport.seal}")
 
 

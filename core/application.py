@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.adapters.passport import OperatingPoint
 from core.errors import BadInput, BadSetting
 from core.passage import Passage
-from core.adapters.passport import OperatingPoint
 from core.prompting import (
     Encoded,
     Prompt,
@@ -238,9 +238,7 @@ class Application(Generic[In]):
 
 def decide(raw: Mapping[str, float], point: OperatingPoint, *, dropped: int = 0) -> Prediction:
     """The label that an operating point makes of the raw probabilities of all labels."""
-    scaled = {label: share ** (1 / point.temperature) for label, share in raw.items()}
-    whole = sum(scaled.values())
-    probabilities = {label: share / whole for label, share in scaled.items()}
+    probabilities = point.scaled(raw)
     rest = [label for label in raw if label != point.label or point.threshold is None]
     text = max(rest, key=lambda label: probabilities[label])
     if point.threshold is not None and probabilities[point.label] >= point.threshold:

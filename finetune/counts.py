@@ -22,7 +22,15 @@ from core.metrics.answers import best, exact_match, f1
 from core.metrics.texts import grams, language_to_split, repetition, sacrebleu_metric, streams
 from core.task import Choice, Language, Task
 from finetune.answers import Answers
-from finetune.scoring import Pair, by_part, completions, right_label, target_language
+from finetune.clusters import Groups, groups_of
+from finetune.scoring import (
+    Pair,
+    by_part,
+    completions,
+    key_of_input,
+    right_label,
+    target_language,
+)
 
 Matrix = npt.NDArray[np.float64]
 Value = Callable[[Matrix], Matrix]
@@ -46,28 +54,78 @@ class Counts:
     lower than the value by their nature."""
     keys: Mapping[Any, int] | None = None
     """What each column of a sparse matrix counts; the columns of two contestants differ."""
+    groups: Groups | None = None
+    """Equal numbers for rows that belong together; None where each stands alone."""
+    proportion: bool = False
+    """Whether it is the share of rows that are right, neither more nor less."""
+    bounds: tuple[float, float] | None = None
+    """The least and the most that it can be."""
+    undefined: str = ""
+    """Why these rows give it no value; empty where they do."""
 
     @property
     def sign(self) -> int:
         """1 where higher is better, -1 where lower is."""
         return -1 if self.name.startswith(LOWER_IS_BETTER) else 1
 
+    @property
+    def clustered(self) -> Counts:
+        """The same with a row for each group of rows: what is drawn, and swapped, together."""
+        if self.groups is None or len(np.unique(self.groups)) == self.rows.shape[0]:
+            return replace(self, groups=None)
+        places = np.arange(self.rows.shape[0])
+        among = sparse.coo_array((np.ones(len(places)), (self.groups, places))).tocsr()
+        return replace(self, rows=among @ self.rows, groups=None)
+
+    @property
+    def alone(self) -> bool:
+        """Whether every row stands for itself."""
+        return self.groups is None or len(np.unique(self.groups)) == self.rows.shape[0]
+
     def of_all(self) -> float:
         """The metric of all rows as they are."""
         return float(self.value(np.asarray(self.rows.sum(0)).reshape(1, -1))[0])
 
 
-def count(task: Task[Any], examples: Sequence[Any], answers: Answers) -> dict[str, Counts]:
-    """Every metric of the task that this contestant can be measured by."""
+def count(
+    task: Task[Any],
+    examples: Sequence[Any],
+    answers: Answers,
+    groups: Groups | None = None,
+) -> dict[str, Counts]:
+    """Every metric of the task that this contestant can be measured by.
+
+    `groups` says which examples belong together; without it, those of one input or passage do.
+    """
     found: list[Counts] = []
     texts = [prediction.text for prediction in answers.predictions]
     pairs = list(zip(examples, texts, strict=True)) if texts else []
+    together = groups_of(task, examples) if groups is None else groups
     for name in task.metrics:
         if name == "language_model" and answers.likelihoods:
-            found += _language_model(answers)
+            found += _grouped(_language_model(answers), together)
+        elif name == "completion" and pairs:
+            found += _grouped(_completion(task, pairs), _by_prompt(examples, together))
         elif name != "language_model" and pairs:
-            found += _COUNTS[name](task, pairs)
+            found += _grouped(_COUNTS[name](task, pairs), together)
     return {one.name: one for one in found}
+
+
+def _grouped(counts: Sequence[Counts], groups: Groups) -> list[Counts]:
+    return [replace(one, groups=groups) for one in counts]
+
+
+def _by_prompt(examples: Sequence[Any], groups: Groups) -> Groups:
+    """The group of each prompt, in the order in which they come first."""
+    first: dict[str, int] = {}
+    for place, example in enumerate(examples):
+        first.setdefault(key_of_input(example.input), place)
+    return groups[list(first.values())]
+
+
+def defined(counts: Mapping[str, Counts]) -> dict[str, Counts]:
+    """Those that these rows give a value."""
+    return {name: one for name, one in counts.items() if not one.undefined}
 
 
 def deciding(task: Task[Any], counts: dict[str, Counts]) -> Counts | None:
@@ -93,7 +151,15 @@ def _mean(name: str, several: Sequence[Counts]) -> Counts:
         return np.asarray(np.mean(parts, axis=0))
 
     rows = np.hstack([one.rows for one in several])
-    return Counts(name=name, rows=rows, value=value, measured=sum(o.measured for o in several))
+    return Counts(
+        name=name,
+        rows=rows,
+        value=value,
+        measured=sum(one.measured for one in several),
+        groups=several[0].groups,
+        bounds=several[0].bounds,
+        undefined=next((one.undefined for one in several if one.undefined), ""),
+    )
 
 
 def _classification(task: Task[Any], pairs: Sequence[Pair]) -> list[Counts]:
@@ -109,10 +175,32 @@ def _classification(task: Task[Any], pairs: Sequence[Pair]) -> list[Counts]:
         values[f"precision_{label}"] = functools.partial(_precision, place=place)
         values[f"recall_{label}"] = functools.partial(_recall, place=place)
         values[f"f1_{label}"] = functools.partial(_f1, place=place)
+    missing = [label for label, place in places.items() if not _has_label(rows, place)]
     return [
-        Counts(name=name, rows=rows, value=value, measured=len(pairs))
+        Counts(
+            name=name,
+            rows=rows,
+            value=value,
+            measured=len(pairs),
+            proportion=name == "accuracy",
+            bounds=(-1.0, 1.0) if name == "mcc" else (0.0, 1.0),
+            undefined=_undefined(name, labels, missing),
+        )
         for name, value in values.items()
     ]
+
+
+def _has_label(rows: Matrix, place: int) -> bool:
+    return bool(_cells(rows.sum(0).reshape(1, -1))[0, place].any())
+
+
+def _undefined(name: str, labels: Sequence[str], missing: Sequence[str]) -> str:
+    """What has no value where labels are missing: what weighs one label against the others."""
+    if name in ("mcc", "macro_f1") and len(labels) - len(missing) < 2:
+        there = ", ".join(label for label in labels if label not in missing)
+        return f"all rows have the label {there!r}"
+    of = name.partition("_")[2]
+    return f"no row has the label {of!r}" if of in missing and name != "macro_f1" else ""
 
 
 def _cells(sums: Matrix) -> Matrix:
@@ -187,7 +275,7 @@ def _sacrebleu(
         return np.minimum(np.array(scores, dtype=np.float64), 100.0)
 
     rows = np.array(sums, dtype=np.float64)
-    return Counts(name=name, rows=rows, value=value, measured=len(rows))
+    return Counts(name=name, rows=rows, value=value, measured=len(rows), bounds=(0.0, 100.0))
 
 
 def _whole(row: Matrix) -> list[int]:
@@ -210,6 +298,8 @@ def _averaged(name: str, values: Sequence[float], factor: float = 1.0) -> Counts
         rows=rows,
         value=lambda sums: factor * _share(sums[:, 0], sums[:, 1]),
         measured=len(rows),
+        proportion=name == "exact_match",
+        bounds=(0.0, factor),
     )
 
 
@@ -246,6 +336,7 @@ def _distinct(texts: Sequence[str]) -> Counts:
         value=lambda sums: _share((sums > 0).sum(1).astype(np.float64), sums.sum(1)),
         measured=len(texts),
         counts_kinds=True,
+        bounds=(0.0, 1.0),
         keys=columns,
     )
 

@@ -13,8 +13,10 @@ from core.adapters.passport import Passport, weights_hash
 from core.application import Application
 from core.engine import Engine
 from core.task import In
-from finetune import evaluation, progress
+from finetune import ancestry, evaluation, leaks, progress
+from finetune.ancestry import Ancestry
 from finetune.evaluation import Contestant, Evaluation
+from finetune.own_training import described
 from finetune.report import predictions, render
 from finetune.report.build import build
 from finetune.report.results import Results
@@ -30,13 +32,19 @@ def finish(
     request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
 ) -> tuple[Passport, Results]:
     """Score `folder/adapter` once, and write everything that stands beside it."""
-    found = _score(request, engine, folder / "adapter", material, console)
-    passport = _passport(request, engine, material, found, folder / "adapter")
+    parent = ancestry.of(request.task, request.start)
+    found = _score(request, engine, folder / "adapter", material, parent, console)
+    passport = _passport(request, engine, material, found, parent, folder / "adapter")
     return passport, _write(request, engine, folder, passport, found)
 
 
 def _score(
-    request: Request[In], engine: Engine, adapter: Path, material: Material[In], console: Console
+    request: Request[In],
+    engine: Engine,
+    adapter: Path,
+    material: Material[In],
+    parent: Ancestry[In],
+    console: Console,
 ) -> Evaluation[In]:
     """On the test rows, or else on those that picked the checkpoint; beside what it came from."""
     folders = {"before": request.start, "adapter": adapter}
@@ -50,8 +58,10 @@ def _score(
             return evaluation.evaluate(
                 asked,
                 material.test if material.test.by_row else material.validation,
-                material.train.examples,
+                (*parent.train, *material.train.examples),
                 name=", ".join(short(source) for source in request.test or request.sources),
+                own=parent.known,
+                seen=parent.extended(request.task, material.train.examples),
                 seed=request.settings.seed,
                 progress=told,
             )
@@ -65,9 +75,17 @@ def _passport(
     engine: Engine,
     material: Material[In],
     found: Evaluation[In],
+    parent: Ancestry[In],
     adapter: Path,
 ) -> Passport:
     best = found.best_baseline
+    own = described(request.sources, request.columns_map, request.limit, material.digest)
+    rows = parent.extended(
+        request.task,
+        material.train.examples,
+        picked=material.validation.examples,
+        scored=material.test.examples,
+    )
     return Passport(
         task=request.task.name,
         backbone=engine.backbone.name,
@@ -80,6 +98,9 @@ def _passport(
         code_version=store.code_version(),
         data_hash=material.digest,
         data=", ".join(short(source) for source in request.sources),
+        learned=(*parent.learned, own),
+        ancestors_known=parent.recorded,
+        training_rows_hash=leaks.write_rows(rows, adapter),
         metrics=found.score.metrics,
         rows=found.score.rows,
         scored_on="test" if material.test.by_row else "validation",

@@ -11,6 +11,7 @@ from core.errors import Mismatch
 from core.service import Service
 from core.task import Task
 from finetune.examples import read_examples
+from finetune.leaks.training_rows import read_rows_of
 
 
 def verify(
@@ -29,6 +30,7 @@ def verify(
     task = service.task(passport.task)
     service.application(passport.task, folder)  # refuses what does not fit
     passport.check_files(folder)  # the service may have loaded it before it was altered
+    rows = read_rows_of(folder, passport.training_rows_hash)
     code = store.code_version()
     return {
         "backbone": passport.fingerprint,
@@ -38,6 +40,7 @@ def verify(
         "configuration": passport.configuration_hash,
         "dtype": passport.dtype or "not recorded",
         "metrics": passport.seal,
+        "training rows": f"{rows.examples:,} known" if rows else "not recorded",
         "code": code if code == passport.code_version else f"{code}, trained with another version",
         "data": _data(task, passport.data_hash, sources, columns_map, limit, folder),
     }

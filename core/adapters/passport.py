@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,8 @@ from core.adapters.configuration import CONFIGURATION, configuration_hash
 from core.errors import Damaged, Mismatch, MissingAdapter
 
 PASSPORT = "passport.json"
+SMALLEST = 1e-12
+"""No probability counts as less: its logarithm is needed."""
 WEIGHTS = "adapter_model.safetensors"
 _LATER = ("weights_hash", "configuration_hash")
 """What a passport of an earlier version of Quintet lacks."""
@@ -23,7 +27,7 @@ class OperatingPoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=0.01, le=100)
     """Divides the scores before the softmax (Guo et al. 2017, arXiv:1706.04599)."""
     label: str = ""
     """The label that `threshold` is for."""
@@ -33,19 +37,35 @@ class OperatingPoint(BaseModel):
     """An answer less probable than this is no answer."""
     fitted_on: int = 0
     """Validation rows."""
+    rows_hash: str = ""
+    """Of these rows."""
     max_false_positive_rate: float | None = None
     """What the threshold was chosen for."""
+    false_positive_rate: float | None = None
+    """What it was on these rows."""
+    false_positive_bound: float | None = None
+    """What it is at most on rows like these, with 95 % confidence (Clopper & Pearson 1934)."""
+
+    def scaled(self, shares: Mapping[str, float]) -> dict[str, float]:
+        """Probabilities at this temperature; fitting and serving both clip them at `SMALLEST`."""
+        logs = {k: math.log(max(share, SMALLEST)) / self.temperature for k, share in shares.items()}
+        most = max(logs.values())
+        powers = {label: math.exp(value - most) for label, value in logs.items()}
+        whole = math.fsum(powers.values())
+        return {label: power / whole for label, power in powers.items()}
 
 
 class Learned(BaseModel):
-    """A source that an adapter learned from, so that it can be read again."""
+    """Sources that were learned from together, so that they can be read again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str
-    """A file or folder where it stood, or a hub id."""
+    sources: tuple[str, ...]
+    """Files and folders where they stood, or hub ids."""
     columns_map: dict[str, str] = {}
     limit: int | None = None
+    data_hash: str
+    """Of the rows that they gave."""
 
 
 class Passport(BaseModel):
@@ -69,8 +89,10 @@ class Passport(BaseModel):
     code_version: str = ""
     data_hash: str
     data: str
-    sources: tuple[Learned, ...] = ()
-    """What was learned from; empty where it is not known in a form that can be read again."""
+    learned: tuple[Learned, ...] = ()
+    """What was learned from, by adapters that this one began from first; empty where not known."""
+    ancestors_known: bool = True
+    """False where it began from an adapter whose training rows are not known."""
     training_rows_hash: str = ""
     """sha256 of the file of hashes of all rows that were learned; empty where there is none."""
     metrics: dict[str, float]
