@@ -263,6 +263,14 @@ def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
     assert [sum(row) for row in zip(*shares, strict=True)] == pytest.approx([1] * results.rows)
 
 
+def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen):
+    task = dataclasses.replace(TASK, select_by="mcc")
+    turned = matrix._cell("turned", Application(task, trained[0], "mislabelled"), unseen.examples)
+    assert turned.value < -0.5
+    found = matrix.Matrix(("turned",), (task.name,), (turned,))
+    assert "-0." in str(list(matrix.table(found).columns[2].cells))
+
+
 def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):
     engine, _ = trained
     few = unseen.examples[::10]

@@ -39,9 +39,7 @@ def look(found: Evaluation[Any], documents: Mapping[str, Iterable[str]]) -> Seen
     train = "training" if found.own else "rows of the baselines"
     against = {train: found.train} if found.train else {}
     texts = leaks.leaked(found.task, found.examples, against, passed)
-    hashed = found.seen.find(found.task, found.examples) if found.seen else []
-    known = {(one.row, one.source) for one in texts}
-    every = [*texts, *(one for one in hashed if (one.row, one.source) not in known)]
+    every = _with_hashes(found, texts)
     learned = frozenset(one.row for one in every if one.source == "training")
     picked = frozenset(_places(found, "picked")) - learned
     return Seen(
@@ -52,6 +50,20 @@ def look(found: Evaluation[Any], documents: Mapping[str, Iterable[str]]) -> Seen
         picked=picked,
         fitted=frozenset(_places(found, "fitted")) - learned - picked,
     )
+
+
+def _with_hashes(found: Evaluation[Any], texts: list[Found]) -> list[Found]:
+    """Hashes say what was learned; the texts of the sources, where they are at hand, show it.
+
+    Of the rows of a source some were held out to pick the checkpoint: these were not learned.
+    """
+    if found.seen is None:
+        return texts
+    hashed = found.seen.find(found.task, found.examples)
+    learned = {one.row for one in hashed}
+    kept = [one for one in texts if one.source != "training" or one.row in learned]
+    shown = {one.row for one in kept if one.source == "training"}
+    return [*kept, *(one for one in hashed if one.row not in shown)]
 
 
 def _looked_in(found: Evaluation[Any], train: str) -> dict[str, int]:
