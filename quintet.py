@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from commands import answering, evaluating, keeping, leaking, training
+from commands import answering, calibrating, evaluating, keeping, leaking, training
 from core.errors import QuintetError, Stopped
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -28,7 +28,7 @@ app = _group("One GPT, five skills: generation, sentiment, spam, translation, qu
 app.command()(training.quickstart)
 app.command(context_settings=KEYS)(training.finetune)
 app.command()(evaluating.evaluate)
-app.command()(evaluating.calibrate)
+app.command()(calibrating.calibrate)
 app.command(context_settings=KEYS)(answering.predict)
 app.command()(answering.demo)
 tokenizer = _group("From raw text to a tokenizer.")
