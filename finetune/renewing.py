@@ -92,8 +92,9 @@ def _fits(service: Service, folder: Path) -> None:
 
 
 def _passport(values: dict[str, Any], folder: Path) -> Passport:
+    known = {name: value for name, value in values.items() if name in Passport.model_fields}
     try:
-        return Passport.model_validate(values).sealed()
+        return Passport.model_validate(known).sealed()
     except ValueError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise Damaged(f"{folder / PASSPORT} cannot be renewed: {first[0].strip()}.") from error

@@ -191,3 +191,11 @@ def test_weights_that_were_not_scored_are_not_renewed(copied, backbone):
     edited(copied, lora_alpha=1024)
     with pytest.raises(Mismatch, match="is not the one that was scored"):
         renew(served(backbone), copied)
+
+
+@pytest.mark.parametrize("name", ["generation", "qa", "sentiment", "spam", "translation"])
+def test_every_shipped_passport_fits_its_files_and_its_prompt(name):
+    folder = store.SHIPPED / "adapters" / name
+    passport = store.read_passport(folder)
+    passport.check_files(folder)
+    assert passport.prompt_hash == apps.load(name).prompt_hash

@@ -195,4 +195,6 @@ def read_passport(folder: Path) -> Passport:
     try:
         return Passport.model_validate(values)
     except ValidationError as error:
-        raise Damaged(f"{folder / PASSPORT} is damaged: {error.errors()[0]['msg']}.") from error
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Damaged(f"{folder / PASSPORT} is damaged: {where}: {first['msg']}.") from error
