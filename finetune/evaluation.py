@@ -50,11 +50,6 @@ class Evaluation(Generic[In]):
         """What was asked."""
         return self.reading.examples
 
-    @property
-    def starved(self) -> bool:
-        """Whether a baseline had less to learn from than the subject: beating it proves nothing."""
-        return not self.own and any(one.learns for one in self.answers)
-
     def without(self, rows: Sequence[int]) -> Evaluation[In]:
         """The same without the examples at these places."""
         answers = tuple(one.without(rows) for one in self.answers)

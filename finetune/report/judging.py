@@ -152,7 +152,7 @@ def _verdict(
         metric=name,
         baseline=best.name,
         better=test.outcome == "win" and left > 0,
-        starved=found.starved,
+        starved=test.outcome == "starved",
         sentence=f"{said}: {than}",
     )
 

@@ -65,7 +65,7 @@ class Verdict(Part):
     better: bool
     """Above it by a paired test; where false the report is headed NOT BETTER THAN BASELINE."""
     starved: bool = False
-    """A baseline had other or fewer rows to learn from than the subject: no 'better' is claimed."""
+    """It is above a baseline that had other or fewer rows to learn from: no better is claimed."""
     sentence: str
     """One sentence that a manager understands."""
 
