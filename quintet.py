@@ -10,6 +10,7 @@ import typer
 from commands import (
     answering,
     backbones,
+    calibrating,
     evaluating,
     keeping,
     leaking,
@@ -36,7 +37,7 @@ app = _group("One GPT, five skills: generation, sentiment, spam, translation, qu
 app.command()(training.quickstart)
 app.command(context_settings=KEYS)(training.finetune)
 app.command()(evaluating.evaluate)
-app.command()(evaluating.calibrate)
+app.command()(calibrating.calibrate)
 app.command(context_settings=KEYS)(answering.predict)
 app.command()(answering.demo)
 tokenizer = _group("From raw text to a tokenizer.")
@@ -58,6 +59,7 @@ adapters = _group("What is served, and whether it fits.")
 adapters.command("list")(keeping.list_adapters)
 adapters.command("show")(keeping.show_adapter)
 adapters.command("verify")(keeping.verify_adapters)
+adapters.command("renew")(keeping.renew_adapters)
 adapters.command("install")(keeping.install_adapter)
 adapters.command("remove")(keeping.remove_adapter)
 app.add_typer(adapters, name="adapters")

@@ -1,9 +1,9 @@
-"""Commands that measure: evaluate, calibrate."""
+"""The command that measures: evaluate."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -18,25 +18,28 @@ from commands.options import (
     Labels,
     Limit,
     Output,
-    TaskName,
     bundled,
     bundled_if_any,
     console,
     dumped,
     mapping,
     open_service,
+    served,
     the_task,
     typed,
 )  # fmt: skip
+from core.adapters.passport import read_passport
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.adapters.passport import Passport
     from core.service import Service
     from core.task import Example
     from finetune.evaluation import Contestant, Evaluation
     from finetune.examples import Reading
+    from finetune.leaks import TrainingRows
     from finetune.report.results import Results
 
 _MATRIX_ROWS = 24
@@ -80,6 +83,7 @@ def evaluate(
         return
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
+    from finetune.own_training import own_training
     from finetune.splits import read_test, training_examples
 
     # Before torch loads: bad rows are told at once.
@@ -92,13 +96,18 @@ def evaluate(
     others = against if against is not None else "" if as_json and not output else "base,baselines"
     names = others.split(",")
     free = "baselines" in names
+    folder = None if base else adapter or served(task, backbone)
+    passport = None if folder is None else read_passport(folder)
+    own = own_training(found, passport) if free else None
     learned_from = bundled_if_any(task, "train")
-    train = training_examples(found, sources, learned_from, columns) if free else ()
+    other = training_examples(found, sources, learned_from, columns) if free and own is None else ()
     for problem in reading.problems:
         console(stderr=True).print(f"left out: {problem}", markup=False)
     service = open_service(backbone, device)
     contestants = _contestants(service, task, adapter, names, judge_base=base)
-    result = _asked(contestants, reading, train, ", ".join(sources), free, seed)
+    seen = _seen(folder, passport) if folder and passport else None
+    asked = Asked(reading, other if own is None else own, own is not None, seen, ", ".join(sources))
+    result = _asked(contestants, asked, free, seed)
     if as_json:
         typer.echo(dumped(result.score.as_json()))
     if output or not as_json:
@@ -106,13 +115,24 @@ def evaluate(
         _write(result, results, output, language, quiet=as_json)
 
 
+class Asked(NamedTuple):
+    """What is scored, and what everyone had learned before."""
+
+    reading: Reading[Any]
+    train: Sequence[Example[Any]]
+    own: bool
+    seen: TrainingRows | None
+    name: str
+
+
+def _seen(folder: Path, passport: Passport) -> TrainingRows | None:
+    from finetune.leaks import read_rows_of
+
+    return read_rows_of(folder, passport.training_rows_hash)
+
+
 def _asked(
-    contestants: list[Contestant[Any]],
-    reading: Reading[Any],
-    train: Sequence[Example[Any]],
-    name: str,
-    against_baselines: bool,
-    seed: int,
+    contestants: list[Contestant[Any]], asked: Asked, against_baselines: bool, seed: int
 ) -> Evaluation[Any]:
     from finetune import evaluation, progress
 
@@ -120,10 +140,12 @@ def _asked(
     with progress.counting(console(stderr=True), title) as told:
         return evaluation.evaluate(
             contestants,
-            reading,
-            train,
-            name=name,
+            asked.reading,
+            asked.train,
+            name=asked.name,
             against_baselines=against_baselines,
+            own=asked.own,
+            seen=asked.seen,
             seed=seed,
             progress=told,
         )
@@ -159,9 +181,12 @@ def _results(
 def _write(
     found: Evaluation[Any], results: Results, output: Path | None, language: Any, *, quiet: bool
 ) -> None:
+    from rich.markup import escape
+
     from core import store
     from finetune import score_table
     from finetune.report import predictions, render
+    from finetune.report.edition import Edition
 
     folder = output or store.new_run(Path("runs"), results.task, "evaluation")
     page = render.write(results, folder, language)
@@ -171,8 +196,9 @@ def _write(
     console().print(score_table.table(results))
     for name, signature in results.signatures.items():
         typer.echo(f"{name}: {signature}")
-    if not results.verdict.better:
-        typer.echo("NOT BETTER THAN BASELINE")
+    banner, why = render.warning(Edition(results, "en"))
+    if banner:
+        console().print(f"[bold red]{escape(banner)}[/]\n{escape(why)}")
     typer.echo(f"{results.verdict.sentence}\n{page}")
 
 
@@ -223,52 +249,3 @@ def _matrix(
     for line in found.suspicions():
         typer.echo(line, err=True)
     raise typer.Exit(1 if found.suspicions() else 0)
-
-
-def calibrate(
-    task: TaskName,
-    data: Data = None,
-    adapter: AdapterName = None,
-    max_false_positive_rate: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="The share of other rows that may get the label."),
-    ] = None,
-    label: Annotated[str | None, typer.Option(help="Default: the task's last label.")] = None,
-    abstain_below: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Give no answer less probable than this.")
-    ] = 0.0,
-    column_map: ColumnMap = "",
-    labels: Labels = "",
-    encoding: Encoding = None,
-    limit: Limit = None,
-    split: Annotated[str, typer.Option(help="Rows that are not scored elsewhere.")] = "validation",
-    backbone: BackboneName = None,
-    device: Device = "auto",
-) -> None:
-    """Fit temperature and threshold on validation rows; every caller of the adapter obeys them."""
-    from finetune import data as rows
-    from finetune.splits import read_test
-
-    found, sources = the_task(task), list(data or [bundled(task, "train")])
-    there = split if any(rows.has_split(source, split) for source in sources) else "train"
-    reading = read_test(
-        found, sources, columns_map=mapping(column_map, labels, encoding), limit=limit, split=there
-    )
-    from core.adapters.passport import read_passport
-    from finetune import calibrating, progress
-
-    service = open_service(backbone, device)
-    folder = adapter or service.find(task)
-    with progress.counting(console(stderr=True), f"calibrating {task}") as told:
-        kept = calibrating.calibrate(
-            service,
-            task,
-            folder,
-            reading.examples,
-            label=label,
-            max_false_positive_rate=max_false_positive_rate,
-            abstain_below=abstain_below,
-            progress=told,
-        )
-    point = read_passport(kept).operating_point
-    typer.echo(f"{kept}: {point.model_dump_json() if point else ''}")

@@ -19,8 +19,10 @@ from commands.options import (
     console,
     dumped,
     mapping,
+    name_of_backbone,
     open_service,
     open_tokenizer,
+    served,
     the_task,
 )  # fmt: skip
 
@@ -69,7 +71,7 @@ def show_adapter(
     """The passport of an adapter."""
     from core.adapters.passport import read_passport
 
-    folder = Path(name) if Path(name).is_dir() else _served(name, backbone)
+    folder = Path(name) if Path(name).is_dir() else served(name, backbone)
     typer.echo(dumped({"folder": str(folder), **read_passport(folder).model_dump()}))
 
 
@@ -97,6 +99,38 @@ def verify_adapters(
         typer.echo(dumped(found))
 
 
+def renew_adapters(
+    names: Annotated[list[str], typer.Argument(metavar="TASK[@VERSION]|DIR")],
+    data: Data = None,
+    column_map: ColumnMap = "",
+    limit: Limit = None,
+    from_base: Annotated[
+        bool,
+        typer.Option("--from-base", help="It began from the bare backbone, with --data alone."),
+    ] = False,
+    backbone: BackboneName = None,
+) -> None:
+    """Give adapters new passports where you know that backbone and prompt are those they learned with.
+
+    Metrics and origin stay. With --data, its training rows, an adapter can be searched for scored
+    rows. Refused where the weights do not fit the backbone, or were altered.
+    """
+    from finetune import renewing
+
+    service = open_service(backbone, "cpu")
+    for name in names:
+        folder = Path(name) if Path(name).is_dir() else service.find(name)
+        passport = renewing.renew(
+            service,
+            folder,
+            data or (),
+            columns_map=mapping(column_map),
+            limit=limit,
+            from_base=from_base,
+        )
+        typer.echo(f"{folder}: {passport.task} on {passport.backbone}, sealed {passport.seal}")
+
+
 def install_adapter(run: Annotated[Path, typer.Argument(metavar="RUN")]) -> None:
     """Serve the adapter of a run; earlier versions stay."""
 
@@ -111,21 +145,7 @@ def remove_adapter(
     """Take an installed version off the disk; the shipped adapter stays."""
     from core.adapters import registry
 
-    typer.echo(f"removed {registry.remove(name, _name_of(backbone))}")
-
-
-def _served(name: str, backbone: str | None) -> Path:
-    from core.adapters import registry
-
-    return registry.find(name, _name_of(backbone))
-
-
-def _name_of(backbone: str | None) -> str:
-    """The name under which a backbone's adapters lie."""
-    from core.backbone import catalogue
-    from core.backbone.loading import name_of
-
-    return name_of(catalogue.resolve(backbone))
+    typer.echo(f"removed {registry.remove(name, name_of_backbone(backbone))}")
 
 
 def doctor(as_json: Json = False) -> None:

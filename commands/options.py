@@ -191,3 +191,18 @@ def quiet() -> None:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+
+
+def served(name: str, backbone: str | None) -> Path:
+    """Folder of the adapter that is served under 'task' or 'task@version'; loads no torch."""
+    from core.adapters import registry
+
+    return registry.find(name, name_of_backbone(backbone))
+
+
+def name_of_backbone(backbone: str | None) -> str:
+    """The name under which a backbone's adapters lie."""
+    from core.backbone import catalogue
+    from core.backbone.loading import name_of
+
+    return name_of(catalogue.resolve(backbone))

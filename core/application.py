@@ -243,9 +243,7 @@ class Application(Generic[In]):
 
 def decide(raw: Mapping[str, float], point: OperatingPoint, *, dropped: int = 0) -> Prediction:
     """The label that an operating point makes of the raw probabilities of all labels."""
-    scaled = {label: share ** (1 / point.temperature) for label, share in raw.items()}
-    whole = sum(scaled.values())
-    probabilities = {label: share / whole for label, share in scaled.items()}
+    probabilities = point.scaled(raw)
     rest = [label for label in raw if label != point.label or point.threshold is None]
     text = max(rest, key=lambda label: probabilities[label])
     if point.threshold is not None and probabilities[point.label] >= point.threshold:

@@ -83,5 +83,6 @@ class Service:
             prompt_hash=task.prompt_hash,
             folder=folder,
         )
+        passport.check_files(folder)
         self.engine.adapters.load(key, folder)
         return passport

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -106,10 +105,10 @@ class Task(Generic[In]):
 
     @property
     def prompt_hash(self) -> str:
-        """Hash of what the backbone sees: the samples' prompts and the closed labels."""
-        seen = "\0".join(self.prompt(sample) for sample in self.samples)
-        labels = self.answer.labels if isinstance(self.answer, Choice) else ()
-        return hashlib.sha256("\1".join((seen, *labels)).encode()).hexdigest()[:16]
+        """What identifies its prompt: the code that writes it, and the closed labels."""
+        from core.prompt_identity import identity
+
+        return identity(self)
 
 
 def joint(prompt: str) -> str:

@@ -12,6 +12,7 @@ from core.application import Application
 from core.prompting import answer_budget, encode_prompt
 from core.sampling import Sampling
 from core.task import Choice, In, Span, Task
+from demos.decided import Decided, shown
 from demos.door import Component, gr
 from demos.fields import Form, Turns
 
@@ -73,7 +74,7 @@ class View(Protocol):
 def view(task: Task[Any], form: Form, turns: gr.State) -> View:
     """Draw here what fits the task's kind of answer; a chat keeps what was said in `turns`."""
     if isinstance(task.answer, Choice):
-        return Bars(gr.Label(label="Answer", num_top_classes=10))
+        return Bars(Decided(label="Answer", num_top_classes=10))
     marked = _marked() if isinstance(task.answer, Span) else None
     free: View = _chat(form, turns) if form.turns else Written(_answer_box())
     return Copied(*marked, free) if marked else free
@@ -92,7 +93,7 @@ class Bars:
     def show(self, asked: Asked[Any]) -> Iterator[Shown]:
         found = next(asked.application.predict([asked.input]))
         unsure = "Not sure enough to answer." if found.abstained else ""
-        yield Shown([found.probabilities], unsure or _not_read(found.dropped))
+        yield Shown([shown(found)], unsure or _not_read(found.dropped))
 
     def hidden(self) -> list[Any]:
         return [gr.update(visible=False)]

@@ -22,6 +22,8 @@ class Answers:
     likelihoods: tuple[Likelihood, ...] = ()
     """Empty where the task has no metric of a language model, or the contestant cannot weigh."""
     seconds: float = 0.0
+    learns: bool = False
+    """A baseline that learned from training rows: with few or other rows it is easily beaten."""
 
     def without(self, dropped: Sequence[int]) -> Answers:
         """Without the examples at these places."""
@@ -36,4 +38,5 @@ class Answers:
             predictions=kept(self.predictions),  # type: ignore[arg-type]
             likelihoods=kept(self.likelihoods),  # type: ignore[arg-type]
             seconds=self.seconds,
+            learns=self.learns,
         )

@@ -7,18 +7,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 from scipy.optimize import minimize_scalar
 
-from core.adapters.passport import OperatingPoint
+from core.adapters.passport import SMALLEST, OperatingPoint
 from core.application import Prediction
 from core.errors import BadData, BadSetting, nearest
 from core.task import Choice, Example, Task
+from finetune.leaks.training_rows import digest_of
 from finetune.scoring import right_label
 
 Table = npt.NDArray[np.float64]
 BINS = 10
 _HOTTEST = 20.0
-_SMALLEST = 1e-12
+_DRAWS = 1000
+_LEVEL = 0.95
 
 
 def table(
@@ -34,7 +37,7 @@ def table(
 
 def scaled(shares: Table, temperature: float) -> Table:
     """The same probabilities at another temperature: powers of them, made to sum to one."""
-    logs = np.log(np.clip(shares, _SMALLEST, 1)) / temperature
+    logs = np.log(np.clip(shares, SMALLEST, 1)) / temperature
     powers = np.exp(logs - logs.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
 
@@ -45,7 +48,7 @@ def fit_temperature(shares: Table, right: npt.NDArray[np.int64]) -> float:
 
     def nats(log_temperature: float) -> float:
         found = scaled(shares, float(np.exp(log_temperature)))[rows, right]
-        return float(-np.log(np.clip(found, _SMALLEST, 1)).mean())
+        return float(-np.log(np.clip(found, SMALLEST, 1)).mean())
 
     bounds = (-np.log(_HOTTEST), np.log(_HOTTEST))
     return float(np.exp(minimize_scalar(nats, bounds=bounds, method="bounded").x))
@@ -105,6 +108,45 @@ def false_positive_threshold(
     return float(np.nextafter((limit + above.min()) / 2 if len(above) else (limit + 1) / 2, 2.0))
 
 
+def rate_bound(positives: int, rows: int) -> float:
+    """The share that is not exceeded with 95 % confidence where so many of so many rows were hit.
+
+    Clopper & Pearson 1934; for a threshold that was set on the same rows it is the quantile of that
+    order statistic, so it holds there as well.
+    """
+    if positives >= rows:
+        return 1.0
+    return float(stats.beta.ppf(_LEVEL, positives + 1, rows - positives))
+
+
+def check_telling(shares: Table, right: npt.NDArray[np.int64], seed: int = 0) -> None:
+    """Raise `BadData` where the probabilities know no more of the labels than of shuffled ones."""
+    if len(np.unique(right)) < 2:
+        raise BadData("All rows have one label, so they tell nothing. Give rows of several labels.")
+    logs = np.log(np.clip(shares, SMALLEST, 1))
+    places, chance = np.arange(len(right)), np.random.default_rng(seed)
+    known = logs[places, right].mean()
+    drawn = [logs[places, chance.permutation(right)].mean() for _ in range(_DRAWS)]
+    p = (1 + sum(one >= known - 1e-12 for one in drawn)) / (_DRAWS + 1)
+    if p >= 0.05:
+        raise BadData(
+            f"These {len(right)} rows tell nothing: the adapter's probabilities fit their labels no "
+            f"better than shuffled ones (p = {p:.2g}). Give more rows, with labels that are right."
+        )
+
+
+def _temperature(shares: Table, right: npt.NDArray[np.int64]) -> float:
+    """1 where no row is wrong: nothing tells then how sure is too sure."""
+    if (shares.argmax(1) == right).all():
+        return 1.0
+    found = fit_temperature(shares, right)
+    if found > 0.99 * _HOTTEST:
+        raise BadData(
+            "These rows tell nothing: only guessing would fit them. Give rows with right labels."
+        )
+    return found
+
+
 def operating_point(
     task: Task[Any],
     examples: Sequence[Example[Any]],
@@ -116,7 +158,8 @@ def operating_point(
 ) -> OperatingPoint:
     """Fit temperature and threshold on validation rows that are answered without any.
 
-    `label` is the one whose false positives are counted: the last one of the task by default.
+    `label` is the one whose false positives are counted: the last one of the task by default. Raises
+    `BadData` for rows that tell nothing.
     """
     if not isinstance(task.answer, Choice):
         raise BadSetting(
@@ -129,17 +172,37 @@ def operating_point(
             f"{wanted!r} is no label; labels: {', '.join(labels)}.{nearest(wanted, labels)}"
         )
     shares, right = table(task, examples, predictions)
-    temperature = fit_temperature(shares, right)
-    threshold = None
+    check_telling(shares, right)
+    temperature = _temperature(shares, right)
+    promised: dict[str, Any] = {}
     if max_false_positive_rate is not None:
         place = labels.index(wanted)
         positive = scaled(shares, temperature)[:, place]
-        threshold = false_positive_threshold(positive, right == place, max_false_positive_rate)
+        promised = _promise(wanted, positive, right == place, max_false_positive_rate)
     return OperatingPoint(
         temperature=temperature,
-        label=wanted if threshold is not None else "",
-        threshold=threshold,
         abstain_below=abstain_below,
         fitted_on=len(right),
-        max_false_positive_rate=max_false_positive_rate,
+        rows_hash=digest_of(task, examples),
+        **promised,
     )
+
+
+def _promise(
+    label: str, positive: Table, is_positive: npt.NDArray[np.bool_], most: float
+) -> dict[str, Any]:
+    threshold = false_positive_threshold(positive, is_positive, most)
+    if threshold > 1 or not (positive >= threshold).any():
+        raise BadData(
+            f"No row would get the label {label!r}: a row of another label is the surest of all. "
+            "Give more rows, or a higher --max-false-positive-rate."
+        )
+    negatives = positive[~is_positive]
+    hit = int((negatives >= threshold).sum())
+    return {
+        "label": label,
+        "threshold": threshold,
+        "max_false_positive_rate": most,
+        "false_positive_rate": hit / len(negatives),
+        "false_positive_bound": rate_bound(hit, len(negatives)),
+    }

@@ -6,68 +6,73 @@ draws rows anew draws sums anew, and the function gives the metric of that draw.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from scipy import sparse
 
 from core.metrics.answers import best, exact_match, f1
 from core.metrics.texts import grams, language_to_split, repetition, sacrebleu_metric, streams
-from core.task import Choice, Language, Task
+from core.task import Language, Task
 from finetune.answers import Answers
-from finetune.scoring import Pair, by_part, completions, right_label, target_language
+from finetune.clusters import Groups, groups_of
+from finetune.label_counts import classification
+from finetune.scoring import (
+    Pair,
+    by_part,
+    completions,
+    key_of_input,
+    target_language,
+)
+from finetune.tally import Counts, Matrix, share
 
-Matrix = npt.NDArray[np.float64]
-Value = Callable[[Matrix], Matrix]
-"""Column sums (draws, columns) → the metric of each draw (draws,)."""
-
-LOWER_IS_BETTER = ("perplexity", "bits_per_byte", "repetition")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """One metric of one contestant."""
-
-    name: str
-    rows: Any
-    """(rows, columns), dense or sparse; rows that have no part in it are zero."""
-    value: Value
-    measured: int
-    """How many rows have a part in it."""
-    counts_kinds: bool = False
-    """Whether it counts different things: a row drawn twice then holds nothing new, and draws are
-    lower than the value by their nature."""
-    keys: Mapping[Any, int] | None = None
-    """What each column of a sparse matrix counts; the columns of two contestants differ."""
-
-    @property
-    def sign(self) -> int:
-        """1 where higher is better, -1 where lower is."""
-        return -1 if self.name.startswith(LOWER_IS_BETTER) else 1
-
-    def of_all(self) -> float:
-        """The metric of all rows as they are."""
-        return float(self.value(np.asarray(self.rows.sum(0)).reshape(1, -1))[0])
+__all__ = ["Counts", "Matrix", "count", "deciding", "defined"]
 
 
-def count(task: Task[Any], examples: Sequence[Any], answers: Answers) -> dict[str, Counts]:
-    """Every metric of the task that this contestant can be measured by."""
+def count(
+    task: Task[Any],
+    examples: Sequence[Any],
+    answers: Answers,
+    groups: Groups | None = None,
+) -> dict[str, Counts]:
+    """Every metric of the task that this contestant can be measured by.
+
+    `groups` says which examples belong together; without it, those of one input or passage do.
+    """
     found: list[Counts] = []
     texts = [prediction.text for prediction in answers.predictions]
     pairs = list(zip(examples, texts, strict=True)) if texts else []
+    together = groups_of(task, examples) if groups is None else groups
     for name in task.metrics:
         if name == "language_model" and answers.likelihoods:
-            found += _language_model(answers)
+            found += _grouped(_language_model(answers), together)
+        elif name == "completion" and pairs:
+            found += _grouped(_completion(task, pairs), _by_prompt(examples, together))
         elif name != "language_model" and pairs:
-            found += _COUNTS[name](task, pairs)
+            found += _grouped(_COUNTS[name](task, pairs), together)
     return {one.name: one for one in found}
+
+
+def _grouped(counts: Sequence[Counts], groups: Groups) -> list[Counts]:
+    return [replace(one, groups=groups) for one in counts]
+
+
+def _by_prompt(examples: Sequence[Any], groups: Groups) -> Groups:
+    """The group of each prompt, in the order in which they come first."""
+    first: dict[str, int] = {}
+    for place, example in enumerate(examples):
+        first.setdefault(key_of_input(example.input), place)
+    return groups[list(first.values())]
+
+
+def defined(counts: Mapping[str, Counts]) -> dict[str, Counts]:
+    """Those that these rows give a value."""
+    return {name: one for name, one in counts.items() if not one.undefined}
 
 
 def deciding(task: Task[Any], counts: dict[str, Counts]) -> Counts | None:
@@ -93,70 +98,15 @@ def _mean(name: str, several: Sequence[Counts]) -> Counts:
         return np.asarray(np.mean(parts, axis=0))
 
     rows = np.hstack([one.rows for one in several])
-    return Counts(name=name, rows=rows, value=value, measured=sum(o.measured for o in several))
-
-
-def _classification(task: Task[Any], pairs: Sequence[Pair]) -> list[Counts]:
-    """Cells of the confusion matrix, right labels before predicted ones."""
-    labels = task.answer.labels if isinstance(task.answer, Choice) else ()
-    places = {label: place for place, label in enumerate(labels)}
-    size = len(places)
-    rows = np.zeros((len(pairs), size * size))
-    for number, (example, text) in enumerate(pairs):
-        rows[number, places[right_label(example, text)] * size + places[text]] = 1
-    values: dict[str, Value] = {"accuracy": _accuracy, "macro_f1": _macro_f1, "mcc": _mcc}
-    for label, place in places.items():
-        values[f"precision_{label}"] = functools.partial(_precision, place=place)
-        values[f"recall_{label}"] = functools.partial(_recall, place=place)
-        values[f"f1_{label}"] = functools.partial(_f1, place=place)
-    return [
-        Counts(name=name, rows=rows, value=value, measured=len(pairs))
-        for name, value in values.items()
-    ]
-
-
-def _cells(sums: Matrix) -> Matrix:
-    size = math.isqrt(sums.shape[1])
-    return sums.reshape(len(sums), size, size)
-
-
-def _share(part: Matrix, whole: Matrix) -> Matrix:
-    """Part of whole; 0 where there is nothing."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
-
-
-def _accuracy(sums: Matrix) -> Matrix:
-    cells = _cells(sums)
-    return _share(np.trace(cells, axis1=1, axis2=2), cells.sum((1, 2)))
-
-
-def _precision(sums: Matrix, place: int) -> Matrix:
-    cells = _cells(sums)
-    return _share(cells[:, place, place], cells[:, :, place].sum(1))
-
-
-def _recall(sums: Matrix, place: int) -> Matrix:
-    cells = _cells(sums)
-    return _share(cells[:, place, place], cells[:, place, :].sum(1))
-
-
-def _f1(sums: Matrix, place: int) -> Matrix:
-    cells = _cells(sums)
-    return _share(2 * cells[:, place, place], cells[:, place, :].sum(1) + cells[:, :, place].sum(1))
-
-
-def _macro_f1(sums: Matrix) -> Matrix:
-    places = range(math.isqrt(sums.shape[1]))
-    return np.asarray(np.mean([_f1(sums, place) for place in places], axis=0))
-
-
-def _mcc(sums: Matrix) -> Matrix:
-    """Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation"."""
-    cells = _cells(sums)
-    right, said, all_ = cells.sum(2), cells.sum(1), cells.sum((1, 2))
-    covariance = np.trace(cells, axis1=1, axis2=2) * all_ - (right * said).sum(1)
-    spread = (all_**2 - (said**2).sum(1)) * (all_**2 - (right**2).sum(1))
-    return _share(covariance, np.sqrt(spread))
+    return Counts(
+        name=name,
+        rows=rows,
+        value=value,
+        measured=sum(one.measured for one in several),
+        groups=several[0].groups,
+        bounds=several[0].bounds,
+        undefined=next((one.undefined for one in several if one.undefined), ""),
+    )
 
 
 def _translation(task: Task[Any], pairs: Sequence[Pair]) -> list[Counts]:
@@ -187,7 +137,7 @@ def _sacrebleu(
         return np.minimum(np.array(scores, dtype=np.float64), 100.0)
 
     rows = np.array(sums, dtype=np.float64)
-    return Counts(name=name, rows=rows, value=value, measured=len(rows))
+    return Counts(name=name, rows=rows, value=value, measured=len(rows), bounds=(0.0, 100.0))
 
 
 def _whole(row: Matrix) -> list[int]:
@@ -208,8 +158,10 @@ def _averaged(name: str, values: Sequence[float], factor: float = 1.0) -> Counts
     return Counts(
         name=name,
         rows=rows,
-        value=lambda sums: factor * _share(sums[:, 0], sums[:, 1]),
+        value=lambda sums: factor * share(sums[:, 0], sums[:, 1]),
         measured=len(rows),
+        proportion=name == "exact_match",
+        bounds=(0.0, factor),
     )
 
 
@@ -243,9 +195,10 @@ def _distinct(texts: Sequence[str]) -> Counts:
     return Counts(
         name="distinct_2",
         rows=rows,
-        value=lambda sums: _share((sums > 0).sum(1).astype(np.float64), sums.sum(1)),
+        value=lambda sums: share((sums > 0).sum(1).astype(np.float64), sums.sum(1)),
         measured=len(texts),
         counts_kinds=True,
+        bounds=(0.0, 1.0),
         keys=columns,
     )
 
@@ -255,19 +208,19 @@ def _language_model(answers: Answers) -> list[Counts]:
     bits = Counts(
         name="bits_per_byte",
         rows=rows,
-        value=lambda sums: _share(sums[:, 0], sums[:, 2]) / math.log(2),
+        value=lambda sums: share(sums[:, 0], sums[:, 2]) / math.log(2),
         measured=len(rows),
     )
     if answers.kind == "baseline":  # their tokens are bytes: the perplexities do not compare
         return [bits]
     perplexity = replace(
-        bits, name="perplexity", value=lambda s: np.exp(np.minimum(_share(s[:, 0], s[:, 1]), 700))
+        bits, name="perplexity", value=lambda s: np.exp(np.minimum(share(s[:, 0], s[:, 1]), 700))
     )
     return [perplexity, bits]
 
 
 _COUNTS: dict[str, Callable[[Task[Any], Sequence[Pair]], list[Counts]]] = {
-    "classification": _classification,
+    "classification": classification,
     "translation": _translation,
     "squad": _squad,
     "completion": _completion,

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import store
+from core.adapters.configuration import configuration_hash
 from core.adapters.decision import write_decision
-from core.adapters.passport import PASSPORT, Passport
-from core.adapters.weights import WEIGHTS
+from core.adapters.passport import PASSPORT, Passport, weights_hash
 from core.application import Application
 from core.engine import Engine
 from core.task import In
-from finetune import evaluation, progress
+from finetune import ancestry, evaluation, leaks, progress
+from finetune.ancestry import Ancestry
 from finetune.evaluation import Contestant, Evaluation
+from finetune.own_training import described
 from finetune.report import predictions, render
 from finetune.report.build import build
 from finetune.report.results import Results
@@ -30,13 +32,19 @@ def finish(
     request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
 ) -> tuple[Passport, Results]:
     """Score `folder/adapter` once, and write everything that stands beside it."""
-    found = _score(request, engine, folder / "adapter", material, console)
-    passport = _passport(request, engine, material, found, folder / "adapter")
+    parent = ancestry.of(request.task, request.start)
+    found = _score(request, engine, folder / "adapter", material, parent, console)
+    passport = _passport(request, engine, material, found, parent, folder / "adapter")
     return passport, _write(request, engine, folder, passport, found)
 
 
 def _score(
-    request: Request[In], engine: Engine, adapter: Path, material: Material[In], console: Console
+    request: Request[In],
+    engine: Engine,
+    adapter: Path,
+    material: Material[In],
+    parent: Ancestry[In],
+    console: Console,
 ) -> Evaluation[In]:
     """On the test rows, or else on those that picked the checkpoint; beside what it came from."""
     folders = {"before": request.start, "adapter": adapter}
@@ -50,8 +58,10 @@ def _score(
             return evaluation.evaluate(
                 asked,
                 material.test if material.test.by_row else material.validation,
-                material.train.examples,
+                (*parent.train, *material.train.examples),
                 name=", ".join(short(source) for source in request.test or request.sources),
+                own=parent.known,
+                seen=parent.extended(request.task, material.train.examples),
                 seed=request.settings.seed,
                 progress=told,
             )
@@ -65,19 +75,32 @@ def _passport(
     engine: Engine,
     material: Material[In],
     found: Evaluation[In],
+    parent: Ancestry[In],
     adapter: Path,
 ) -> Passport:
     best = found.best_baseline
+    own = described(request.sources, request.columns_map, request.limit, material.digest)
+    rows = parent.extended(
+        request.task,
+        material.train.examples,
+        picked=material.validation.examples,
+        scored=material.test.examples,
+    )
     return Passport(
         task=request.task.name,
         backbone=engine.backbone.name,
         fingerprint=engine.backbone.fingerprint,
         tokenizer_hash=engine.backbone.tokenizer_hash,
         prompt_hash=request.task.prompt_hash,
-        weights_hash=store.file_hash(adapter / WEIGHTS),
+        weights_hash=weights_hash(adapter),
+        configuration_hash=configuration_hash(adapter),
+        dtype=str(engine.backbone.model.dtype).removeprefix("torch."),
         code_version=store.code_version(),
         data_hash=material.digest,
         data=", ".join(short(source) for source in request.sources),
+        learned=(*parent.learned, own),
+        ancestors_known=parent.recorded,
+        training_rows_hash=leaks.write_rows(rows, adapter),
         metrics=found.score.metrics,
         rows=found.score.rows,
         scored_on="test" if material.test.by_row else "validation",
@@ -107,5 +130,5 @@ def _write(
     predictions.write(found, folder / "report")
     write_decision(request.task, engine.backbone.tokenizer, adapter)
     store.write_text(adapter / "README.md", render.card(results))
-    store.write_json(adapter / PASSPORT, passport.model_dump())
+    store.write_json(adapter / PASSPORT, passport.model_dump(mode="json"))
     return results

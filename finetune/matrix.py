@@ -97,7 +97,7 @@ def _cell(name: str, application: Application[Any], examples: Sequence[Example[A
         adapter=name,
         task=task.name,
         metric=task.select_by.strip("-*").rstrip("_"),
-        value=abs(selected(task, metrics)),
+        value=selected(task, metrics) * (-1 if task.select_by.startswith("-") else 1),
         bits_per_byte=bits,
         rows=len(examples),
     )

@@ -57,9 +57,10 @@ class Story:
         name = results.verdict.metric
         values = {entry.name: entry.metrics.get(name) for entry in results.entries}
         before, after = values[self.before], values[results.subject]
-        test = next(
-            one for one in results.comparisons if (one.against, one.metric) == (self.before, name)
-        )
+        tests = (one for one in results.comparisons if one.against == self.before)
+        test = next((one for one in tests if one.metric == name), None)
+        if test is None:
+            return f"On these rows {name} says nothing."
         words = {"win": "better than", "tie": "not told apart from", "loss": "worse than"}
         said = " → ".join("-" if one is None else f"{one.value:.3f}" for one in (before, after))
         return f"Fine-tuned on the bundled rows it is {words[test.outcome]} before: {name} {said}."

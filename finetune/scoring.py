@@ -37,6 +37,8 @@ class Score:
     rows: int
     metrics: dict[str, float]
     signatures: dict[str, str] = field(default_factory=dict)
+    undefined: dict[str, str] = field(default_factory=dict)
+    """What these rows give no value, and why."""
 
     def __post_init__(self) -> None:
         if not self.rows or not self.metrics:
@@ -56,6 +58,7 @@ class Score:
             "rows": self.rows,
             "metrics": dict(self.metrics),
             "signatures": dict(self.signatures),
+            **({"undefined": dict(self.undefined)} if self.undefined else {}),
         }
 
 
@@ -76,7 +79,7 @@ def answer(
     task, began = application.task, time.perf_counter()
     if not examples:
         raise BadData(f"Nothing to score for {task.name!r}: there are no examples.")
-    asked = {_key(example.input): example.input for example in examples}
+    asked = {key_of_input(example.input): example.input for example in examples}
     surprising = "language_model" in task.metrics
     step = _Counter(len(asked) + len(examples) * surprising, progress)
     found = application.predict(list(asked.values()), batch_size=batch_size)
@@ -85,7 +88,7 @@ def answer(
     return Answers(
         name=name,
         kind=kind,
-        predictions=tuple(answered[_key(example.input)] for example in examples),
+        predictions=tuple(answered[key_of_input(example.input)] for example in examples),
         likelihoods=likelihoods,
         seconds=time.perf_counter() - began,
     )
@@ -193,7 +196,7 @@ def completions(pairs: Sequence[Pair]) -> tuple[list[str], list[list[str]]]:
     texts: dict[str, str] = {}
     answers: dict[str, list[str]] = {}
     for example, text in pairs:
-        key = _key(example.input)
+        key = key_of_input(example.input)
         texts.setdefault(key, text)
         known = answers.setdefault(key, [])
         if example.part != _TEXT_PART:
@@ -238,7 +241,7 @@ class _Counter:
             yield item
 
 
-def _key(asked: Input) -> str:
+def key_of_input(asked: Input) -> str:
     """Equal inputs have equal keys; unlike a hash, it also serves fields that are lists."""
     return repr(asked.model_dump())
 

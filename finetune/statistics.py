@@ -5,7 +5,7 @@ The draws are scipy's, the metric of a draw is the one of `counts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,8 @@ from finetune.counts import Counts, Matrix
 RESAMPLES = 1000
 LEVEL = 0.95
 SIGNIFICANT = 0.05
+LEAST = 0.001
+"""What is written '≤ 0.001': no rarer chance is told by 1,000 permutations."""
 _CELLS = 2_000_000
 """Weights that are held at once."""
 
@@ -43,32 +45,58 @@ class Paired:
     p_bootstrap: float
     p_randomisation: float
     p_mcnemar: float | None
+    p: float
+    """The one that decides."""
     outcome: Outcome
 
 
 def interval(counts: Counts, *, seed: int, resamples: int = RESAMPLES) -> Interval:
-    """Percentile bootstrap (Efron 1979) over rows."""
-    value = counts.of_all()
-    draws = _draws(counts, lambda w: counts.value(_summed(w, counts)), seed, resamples)
+    """Percentile bootstrap (Efron 1979) over rows, or over the groups of rows that belong together.
+
+    Where all rows or none are right, draws tell nothing of how sure that is: a share then has the
+    exact interval of Clopper & Pearson (1934).
+    """
+    value, drawn = counts.of_all(), counts.clustered
+    draws = _draws(drawn, lambda w: drawn.value(_summed(w, drawn)), seed, resamples)
     low, high = _bounds(draws, value, moved=counts.counts_kinds)
-    return Interval(value=value, low=low, high=high)
+    if counts.proportion and low == high and counts.bounds and value in counts.bounds:
+        low, high = _exact(value, counts.bounds, _taking_part(drawn))
+    return Interval(value=value, low=_within(low, counts.bounds), high=_within(high, counts.bounds))
+
+
+def _taking_part(counts: Counts) -> int:
+    return int(np.asarray(counts.rows.any(axis=1)).sum())
+
+
+def _exact(value: float, bounds: tuple[float, float], rows: int) -> tuple[float, float]:
+    from statsmodels.stats.proportion import proportion_confint
+
+    right = rows if value == bounds[1] else 0
+    low, high = proportion_confint(right, rows, alpha=1 - LEVEL, method="beta")
+    return bounds[1] * float(low), bounds[1] * float(high)
+
+
+def _within(value: float, bounds: tuple[float, float] | None) -> float:
+    return value if bounds is None else float(np.clip(value, *bounds))
 
 
 def compare(ours: Counts, theirs: Counts, *, seed: int, resamples: int = RESAMPLES) -> Paired:
-    """All tests are two-sided and paired by row; the outcome is for ours at p < 0.05.
+    """All tests are two-sided and paired by row, or by the group of rows that belong together.
 
-    Accuracies are decided by the exact test of McNemar (1947), everything else by approximate
-    randomisation (Noreen 1989), which assumes nothing but that rows are exchangeable.
+    Accuracies of rows that stand alone are decided by the exact test of McNemar (1947), everything
+    else by approximate randomisation (Noreen 1989), which assumes nothing but that what is swapped is
+    exchangeable.
     """
     difference = ours.of_all() - theirs.of_all()
+    mine, other = ours.clustered, theirs.clustered
 
     def apart(weights: Matrix) -> Matrix:
-        return ours.value(_summed(weights, ours)) - theirs.value(_summed(weights, theirs))
+        return mine.value(_summed(weights, mine)) - other.value(_summed(weights, other))
 
-    draws = _draws(ours, apart, seed, resamples)
+    draws = _draws(mine, apart, seed, resamples)
     low, high = _bounds(draws, difference, moved=ours.counts_kinds)
-    swapped = _randomised(ours, theirs, seed, resamples)
-    exact = _mcnemar(ours, theirs) if ours.name == "accuracy" else None
+    swapped = _randomised(mine, other, seed, resamples)
+    exact = _mcnemar(ours, theirs) if ours.name == "accuracy" and ours.alone else None
     chance = swapped if exact is None else exact
     return Paired(
         difference=difference,
@@ -77,14 +105,25 @@ def compare(ours: Counts, theirs: Counts, *, seed: int, resamples: int = RESAMPL
         p_bootstrap=_p_bootstrap(draws, difference),
         p_randomisation=swapped,
         p_mcnemar=exact,
-        outcome=_outcome(difference * ours.sign, chance),
+        p=chance,
+        outcome=decided(difference, low, high, chance, sign=ours.sign),
     )
 
 
-def _outcome(gain: float, chance: float) -> Outcome:
-    if chance >= SIGNIFICANT or gain == 0:
+def decided(difference: float, low: float, high: float, p: float, *, sign: int) -> Outcome:
+    """The one rule for every outcome word: p < 0.05 and an interval on one side of no difference."""
+    if p >= SIGNIFICANT or low <= 0 <= high or difference == 0:
         return "tie"
-    return "win" if gain > 0 else "loss"
+    return "win" if difference * sign > 0 else "loss"
+
+
+def corrected(chances: Sequence[float]) -> list[float]:
+    """Of several tests that are shown together (Holm 1979): each as rare as if it were the only one."""
+    if not chances:
+        return []
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(chances, method="holm")[1]]
 
 
 def _draws(counts: Counts, statistic: Any, seed: int, resamples: int) -> Matrix:
@@ -132,27 +171,33 @@ def _p_bootstrap(draws: Matrix, difference: float) -> float:
 
 
 def _randomised(ours: Counts, theirs: Counts, seed: int, resamples: int) -> float:
-    """Swaps the answers of both, row by row: scipy's permutation test of paired samples."""
+    """Swaps the answers of both, row by row; every way of it where there are no more than draws."""
     rows = ours.rows.shape[0]
     if rows < 2:
         return 1.0
     both = _stacked(ours, theirs)
+    difference = abs(ours.of_all() - theirs.of_all())
+    as_far, done = 0, 0
+    for swaps in _swaps(rows, seed, resamples, _batch(2 * rows, both.shape[1])):
+        kept = ~swaps
+        first = np.asarray(np.hstack([kept, swaps]).astype(np.float64) @ both)
+        second = np.asarray(np.hstack([swaps, kept]).astype(np.float64) @ both)
+        apart = np.abs(ours.value(first) - theirs.value(second))
+        as_far += int((apart >= difference - 1e-12 * max(1.0, difference)).sum())
+        done += len(swaps)
+    every = 2**rows if rows < 60 else resamples + 1
+    return as_far / done if every <= resamples else (as_far + 1) / (done + 1)
 
-    def apart(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64], axis: int = -1) -> Matrix:
-        sums = (_weights(side.reshape(-1, side.shape[-1]), 2 * rows) @ both for side in (x, y))
-        first, second = (np.asarray(side) for side in sums)
-        return np.asarray((ours.value(first) - theirs.value(second)).reshape(x.shape[:-1]))
 
-    found = stats.permutation_test(
-        (np.arange(rows), np.arange(rows, 2 * rows)),
-        apart,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=resamples,
-        batch=_batch(2 * rows, both.shape[1]),
-        rng=np.random.default_rng(seed),
-    )
-    return float(found.pvalue)
+def _swaps(rows: int, seed: int, resamples: int, batch: int) -> Iterator[npt.NDArray[np.bool_]]:
+    """Which rows are swapped: (draws, rows) at a time."""
+    if rows < 60 and 2**rows <= resamples:
+        numbers = np.arange(2**rows)[:, None]
+        yield (numbers >> np.arange(rows)) & 1 == 1
+        return
+    chance = np.random.default_rng(seed)
+    for start in range(0, resamples, batch):
+        yield chance.random((min(batch, resamples - start), rows)) < 0.5
 
 
 def _stacked(ours: Counts, theirs: Counts) -> Any:

@@ -8,11 +8,11 @@ from typing import Any
 
 from core import store
 from core.adapters.passport import read_passport
-from core.adapters.weights import WEIGHTS
 from core.errors import Mismatch
 from core.service import Service
 from core.task import Task
 from finetune.examples import read_examples
+from finetune.leaks.training_rows import read_rows_of
 
 
 def verify(
@@ -29,17 +29,19 @@ def verify(
     """
     passport = read_passport(folder)  # refuses a broken seal
     task = service.task(passport.task)
-    service.application(passport.task, folder)  # refuses another backbone, tokenizer or prompt
-    weights = store.file_hash(folder / WEIGHTS)
-    if passport.weights_hash and passport.weights_hash != weights:
-        raise Mismatch(f"{folder / WEIGHTS} is not the file that was trained: it was altered.")
+    service.application(passport.task, folder)  # refuses what does not fit
+    passport.check_files(folder)  # the service may have loaded it before it was altered
+    rows = read_rows_of(folder, passport.training_rows_hash)
     code = store.code_version()
     return {
         "backbone": passport.fingerprint,
         "tokenizer": passport.tokenizer_hash or "not recorded",
         "prompt": passport.prompt_hash,
-        "weights": weights[:16],
-        "metrics": passport.seal or "not sealed",
+        "weights": passport.weights_hash[:16],
+        "configuration": passport.configuration_hash,
+        "dtype": passport.dtype or "not recorded",
+        "metrics": passport.seal,
+        "training rows": f"{rows.examples:,} known" if rows else "not recorded",
         "code": code if code == passport.code_version else f"{code}, trained with another version",
         "data": _data(task, passport.data_hash, sources, columns_map, limit, folder),
     }

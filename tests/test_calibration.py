@@ -12,20 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
+from scipy import stats
 from transformers import DecisionConfig, pipeline
 
 import apps
 from core import backbone as backbones
 from core import store
 from core.adapters import registry
+from core.adapters.configuration import configuration_hash
 from core.adapters.decision import write_decision
-from core.adapters.passport import PASSPORT, OperatingPoint, Passport, read_passport
-from core.application import decide
+from core.adapters.passport import PASSPORT, OperatingPoint, Passport, read_passport, weights_hash
+from core.application import Application, decide
 from core.engine import Engine
 from core.errors import BadData, BadSetting
 from core.service import Service
 from core.task import Example
 from finetune import calibrating, calibration
+from finetune.leaks import TrainingRows, read_rows_of, rows_of, write_rows
+from finetune.leaks.training_rows import digest_of
 
 TASK = apps.load("spam")
 
@@ -112,10 +116,11 @@ def adapter(tmp_path: Path, backbone) -> Path:
     write_decision(TASK, backbone.tokenizer, folder)
     passport = Passport(
         task="spam", backbone=backbone.name, fingerprint=backbone.fingerprint,
-        tokenizer_hash=backbone.tokenizer_hash, prompt_hash=TASK.prompt_hash, data_hash="d",
+        tokenizer_hash=backbone.tokenizer_hash, prompt_hash=TASK.prompt_hash,
+        weights_hash=weights_hash(folder), configuration_hash=configuration_hash(folder), data_hash="d",
         data="toy", metrics={"mcc": 0.5}, rows=9, seed=0, versions={}, created="now",
     )  # fmt: skip
-    store.write_json(folder / PASSPORT, passport.model_dump())
+    store.write_json(folder / PASSPORT, passport.sealed().model_dump(mode="json"))
     return folder
 
 
@@ -130,13 +135,28 @@ def messages(rows: int = 40) -> list[Example]:
     ]
 
 
+def labelled(backbone, adapter: Path, rows: int = 40) -> list[Example]:
+    """Messages whose labels the adapter mostly gives, wrong only where it is least sure."""
+    opened = Service(backbone, {"spam": TASK}).application("spam", adapter)
+    raw = Application(TASK, opened.engine, opened.adapter)
+    found = list(raw.predict([one.input for one in messages(rows)]))
+    sure = sorted(range(rows), key=lambda place: max(found[place].probabilities.values()))
+    other = {"ham": "spam", "spam": "ham"}
+    labels = [other[one.text] if n in sure[:4] else one.text for n, one in enumerate(found)]
+    return [
+        Example(input=one.input, answers=(label,))
+        for one, label in zip(messages(rows), labels, strict=True)
+    ]
+
+
 def test_an_operating_point_is_stored_in_both_files_and_obeyed_by_every_caller(adapter, backbone):
     service = Service(backbone, {"spam": TASK})
     before = service.application("spam", adapter)("The mill by the river.")
-    kept = calibrating.calibrate(
-        service, "spam", adapter, messages(), max_false_positive_rate=0.0, abstain_below=0.999
+    rows = labelled(backbone, adapter)
+    done = calibrating.calibrate(
+        service, "spam", adapter, rows, max_false_positive_rate=0.0, abstain_below=1.0
     )
-    assert kept == adapter
+    assert done.folder == adapter
     point = read_passport(adapter).operating_point
     decision = json.loads((adapter / "decision.json").read_text())
     assert point and point.fitted_on == 40 and point.label == "spam"
@@ -144,30 +164,34 @@ def test_an_operating_point_is_stored_in_both_files_and_obeyed_by_every_caller(a
     assert decision["operating_point"]["threshold"] == point.threshold
     fresh = Service(backbone, {"spam": TASK}).application("spam", adapter)
     after = fresh("The mill by the river.")
-    assert after == decide(before.probabilities, point) and after.abstained
-    wrong = [one for one in messages() if one.answers == ("ham",)]
+    expected = decide(before.probabilities, point)
+    assert after.probabilities == pytest.approx(expected.probabilities)
+    assert after.text == expected.text and after.abstained
+    wrong = [one for one in rows if one.answers == ("ham",)]
     assert all(found.text == "ham" for found in fresh.predict([one.input for one in wrong]))
 
 
 def test_a_second_calibration_starts_from_the_raw_probabilities(adapter, backbone):
+    rows = labelled(backbone, adapter)
     for _ in range(2):
-        calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, messages())
+        calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, rows)
         found = read_passport(adapter).operating_point
     once = found
-    calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, messages())
+    calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, rows)
     assert read_passport(adapter).operating_point == once
 
 
 def test_what_is_served_gets_a_new_version_and_the_old_one_stays(adapter, backbone):
     first = registry.install(adapter)
-    kept = calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", first, messages())
+    rows = labelled(backbone, adapter)
+    kept = calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", first, rows).folder
     assert kept.name == "2" and registry.find("spam", backbone.name) == kept
     assert read_passport(first).operating_point is None
 
 
 def test_the_decision_pipeline_takes_the_temperature(adapter, backbone, tokenizer):
     service = Service(backbone, {"spam": TASK})
-    calibrating.calibrate(service, "spam", adapter, messages())
+    calibrating.calibrate(service, "spam", adapter, labelled(backbone, adapter))
     ours = Service(backbone, {"spam": TASK}).application("spam", adapter)("The mill.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -192,3 +216,89 @@ def test_what_cannot_be_calibrated_is_refused(adapter, backbone):
         calibrating.calibrate(service, "spam", adapter, messages(), label="spma")
     with pytest.raises(BadSetting, match="no labels to calibrate"):
         calibration.operating_point(apps.load("qa"), [], [])
+
+
+def known(adapter: Path, rows: TrainingRows) -> None:
+    """Give the adapter the hashes of what it has seen."""
+    passport = read_passport(adapter)
+    made = passport.model_copy(update={"training_rows_hash": write_rows(rows, adapter)}).sealed()
+    store.write_json(adapter / PASSPORT, made.model_dump(mode="json"))
+
+
+def test_rows_that_were_learned_or_scored_are_left_out_and_the_others_remembered(adapter, backbone):
+    rows = labelled(backbone, adapter)
+    known(adapter, rows_of(TASK, rows[:7], scored=rows[7:12]))
+    done = calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, rows)
+    assert (done.learned, done.scored, done.point.fitted_on) == (7, 5, 28)
+    assert "Left out: 7 rows that it has learned, 5 that it was scored on." in done.lines()
+    assert done.point.rows_hash == digest_of(TASK, rows[12:]) != digest_of(TASK, rows)
+    seen = read_rows_of(adapter, read_passport(adapter).training_rows_hash)
+    assert seen and seen.places(TASK, rows, "fitted") == list(range(12, 40))
+
+
+def test_training_rows_alone_are_refused(adapter, backbone):
+    rows = labelled(backbone, adapter)
+    known(adapter, rows_of(TASK, rows[:30]))
+    with pytest.raises(BadData, match=r"10 rows are too few .*\(30 more were learned"):
+        calibrating.calibrate(Service(backbone, {"spam": TASK}), "spam", adapter, rows)
+    assert read_passport(adapter).operating_point is None
+
+
+def test_rows_that_tell_nothing_are_refused(adapter, backbone):
+    service = Service(backbone, {"spam": TASK})
+    same = [
+        Example(input=TASK.input(text="Free prize, reply now"), answers=(label,))
+        for label in ["spam"] * 10 + ["ham"] * 10
+    ]
+    with pytest.raises(BadData, match="tell nothing: the adapter's probabilities fit"):
+        calibrating.calibrate(service, "spam", adapter, same, max_false_positive_rate=0)
+    with pytest.raises(BadData, match="All rows have one label"):
+        calibrating.calibrate(service, "spam", adapter, [*same[:10], *same[:10]])
+    assert read_passport(adapter).operating_point is None
+
+
+def test_the_promise_has_a_bound_and_words(adapter, backbone):
+    rows = labelled(backbone, adapter)
+    done = calibrating.calibrate(
+        Service(backbone, {"spam": TASK}), "spam", adapter, rows, max_false_positive_rate=0.1
+    )
+    negatives = sum(one.answers == ("ham",) for one in rows)
+    hit = round((done.point.false_positive_rate or 0) * negatives)
+    assert done.point.false_positive_bound == pytest.approx(
+        stats.beta.ppf(0.95, hit + 1, negatives - hit)
+    )
+    said = " ".join(done.lines())
+    assert "at most 10.00% of other rows" in said and "with 95 % confidence" in said
+    assert "is not fully known" in said
+
+
+def test_a_bound_holds_for_a_threshold_that_was_set_on_the_same_rows():
+    chance, kept = np.random.default_rng(0), 0
+    for _ in range(400):
+        scores = chance.random(100)
+        threshold = calibration.false_positive_threshold(scores, np.zeros(100, dtype=bool), 0.05)
+        hit = int((scores >= threshold).sum())
+        kept += (1 - threshold) <= calibration.rate_bound(hit, 100)  # scores are uniform
+    assert kept / 400 >= 0.93
+
+
+def test_no_wrong_row_leaves_the_temperature_alone():
+    shares = np.array([[0.9, 0.1], [0.2, 0.8]] * 20)
+    assert calibration._temperature(shares, np.array([0, 1] * 20)) == 1.0
+
+
+@given(
+    shares=st.lists(st.floats(0, 1), min_size=2, max_size=5).filter(lambda found: sum(found) > 0),
+    temperature=st.floats(0.05, 20),
+)
+def test_probabilities_are_clipped_alike_when_fitted_and_served(shares, temperature):
+    whole = sum(shares)
+    raw = {str(place): one / whole for place, one in enumerate(shares)}
+    served = decide(raw, OperatingPoint(temperature=temperature)).probabilities
+    fitted = calibration.scaled(np.array([list(raw.values())]), temperature)[0]
+    assert list(served.values()) == pytest.approx(fitted.tolist(), abs=1e-12)
+
+
+def test_a_temperature_that_no_fit_gives_is_refused():
+    with pytest.raises(ValueError, match="temperature"):
+        OperatingPoint(temperature=1e-300)

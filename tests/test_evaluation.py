@@ -19,7 +19,9 @@ from core.task import Example
 from finetune import evaluation, finetuning, matrix, seeds
 from finetune.evaluation import Contestant
 from finetune.examples import Reading, read_examples
+from finetune.leaks import rows_of
 from finetune.material import Request, gather
+from finetune.report import render
 from finetune.report.build import build
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
@@ -99,7 +101,14 @@ def judged(engine: Engine, reading: Reading, name: str, **about) -> Results:
         *(Contestant(n, "adapter", Application(TASK, engine, n)) for n in about.get("beside", ())),
         Contestant(name, "adapter", Application(task, engine, name)),
     ]
-    found = evaluation.evaluate(asked, reading, about.get("train", FEW), name="toy")
+    found = evaluation.evaluate(
+        asked,
+        reading,
+        about.get("train", FEW),
+        name="toy",
+        own=about.get("own", True),
+        seen=about.get("seen"),
+    )
     return build(found, commands=("quintet evaluate sentiment",), resamples=300)
 
 
@@ -116,7 +125,8 @@ def test_a_good_adapter_is_better_than_what_costs_nothing(trained, unseen):
 def test_a_mislabelled_adapter_is_worse_than_the_baseline(trained, unseen):
     results = judged(trained[0], unseen, "mislabelled")
     assert not results.verdict.better
-    assert {one.outcome for one in results.comparisons if one.against == "TF-IDF"} == {"loss"}
+    found = {one.metric: one.outcome for one in results.comparisons if one.against == "TF-IDF"}
+    assert found[results.verdict.metric] == "loss" and "win" not in found.values()
     assert all(one.prediction not in one.answers for one in results.mistakes)
     assert len(results.mistakes) == 20
 
@@ -147,6 +157,67 @@ def test_a_leaked_score_is_told_with_and_without_the_leak(trained, unseen):
     assert results.leaks.pairs[0].similarity == 1.0
     everything = judged(trained[0], unseen, "good", train=list(unseen.examples))
     assert everything.leaks and everything.leaks.without == {}
+
+
+def test_rows_that_the_adapter_has_learned_are_told_in_red_and_decide_nothing(trained, unseen):
+    half = len(unseen.examples[::2])
+    seen = rows_of(TASK, unseen.examples[::2], picked=unseen.examples[1:6:2])
+    results = judged(trained[0], unseen, "good", seen=seen)
+    assert results.leaks and results.leaks.known
+    assert results.leaks.learned >= half and results.leaks.picked <= 3
+    gone = results.leaks.learned + results.leaks.picked
+    assert results.leaks.without["accuracy"].rows == len(unseen.examples) - gone
+    assert (
+        f"On {len(unseen.examples) - gone} rows that had not been seen" in results.verdict.sentence
+    )
+    for page in (render.html(results), render.markdown(results), render.card(results)):
+        assert f"SCORED ROWS WERE LEARNED: {gone} OF {len(unseen.examples)}" in page
+    assert "评分样本见于训练" in render.html(results, "zh")
+
+
+def test_where_every_row_was_learned_nothing_is_decided(trained, unseen):
+    results = judged(trained[0], unseen, "good", seen=rows_of(TASK, unseen.examples))
+    assert not results.verdict.better and "nothing is decided" in results.verdict.sentence
+
+
+def test_a_baseline_with_other_rows_is_starved_and_nothing_better_is_claimed(trained, unseen):
+    results = judged(trained[0], unseen, "good", own=False)
+    assert not results.verdict.better and results.verdict.starved
+    assert "no better is claimed" in results.verdict.sentence
+    assert "win" not in {c.outcome for c in results.comparisons if c.against == "TF-IDF"}
+    assert "starved" in {c.outcome for c in results.comparisons if c.against == "TF-IDF"}
+    assert "beating them proves nothing" in render.html(results)
+    assert "Not all rows" in render.markdown(results)  # what it learned is not known either
+
+
+def test_a_baseline_with_all_the_rows_is_hard_to_beat(trained, unseen):
+    many = [one for row in rows(PLACES[:5]) for one in TASK.read(row)]
+    results = judged(trained[0], unseen, "good", train=many)
+    tfidf = next(entry for entry in results.entries if entry.name == "TF-IDF")
+    assert tfidf.metrics["accuracy"].value > 0.8
+    assert {c.outcome for c in results.comparisons if c.against == "TF-IDF"} <= {"tie", "loss"}
+
+
+def test_one_class_leaves_what_is_undefined_out_and_decides_nothing(trained, unseen):
+    only = Reading(by_row=tuple(row for row in unseen.by_row if row[0].answers == ("positive",)))
+    results = judged(trained[0], only, "good")
+    assert {"mcc", "macro_f1", "recall_negative"} <= results.undefined.keys()
+    assert "accuracy" in results.entries[-1].metrics and "mcc" not in results.entries[-1].metrics
+    assert not results.verdict.better and "is undefined on these" in results.verdict.sentence
+    assert "NOTHING IS DECIDED" in render.html(results)
+    assert "NOT BETTER" not in render.html(results)
+
+
+def test_further_comparisons_are_corrected_for_how_many_there_are(trained, unseen):
+    results = judged(trained[0], unseen, "good")
+    verdict = results.verdict
+    for one in results.comparisons:
+        raw = one.p_mcnemar if one.p_mcnemar is not None else one.p_randomisation
+        assert one.p is not None
+        first = (one.against, one.metric) == (verdict.baseline, verdict.metric)
+        assert one.p == raw if first else one.p >= raw
+        assert one.outcome == "tie" or (one.p < 0.05 and not one.low <= 0 <= one.high)
+    assert any(one.p > 1.5 * one.p_randomisation for one in results.comparisons if one.p)
 
 
 def test_documents_are_searched_and_counted(trained, unseen):
@@ -190,6 +261,14 @@ def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
     assert {"row", "source", "input.text", "TF-IDF.prediction"} <= set(table.column_names)
     shares = [table[f"adapter.probability.{label}"].to_pylist() for label in TASK.answer.labels]
     assert [sum(row) for row in zip(*shares, strict=True)] == pytest.approx([1] * results.rows)
+
+
+def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen):
+    task = dataclasses.replace(TASK, select_by="mcc")
+    turned = matrix._cell("turned", Application(task, trained[0], "mislabelled"), unseen.examples)
+    assert turned.value < -0.5
+    found = matrix.Matrix(("turned",), (task.name,), (turned,))
+    assert "-0." in str(list(matrix.table(found).columns[2].cells))
 
 
 def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):

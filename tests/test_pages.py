@@ -16,8 +16,9 @@ import apps
 from core import backbone as backbones
 from core import store
 from core.adapters import registry
+from core.adapters.configuration import configuration_hash
 from core.adapters.lora import AdapterStack
-from core.adapters.passport import PASSPORT, Passport
+from core.adapters.passport import PASSPORT, Passport, weights_hash
 from core.errors import BadSetting
 from core.sampling import Sample
 from core.service import Service
@@ -70,10 +71,11 @@ def install(stack: AdapterStack, name: str, fingerprint: str) -> None:
     metrics = METRICS[task.metrics[0]]
     passport = Passport(
         task=name, backbone=BACKBONE, fingerprint=fingerprint, prompt_hash=task.prompt_hash,
+        weights_hash=weights_hash(folder), configuration_hash=configuration_hash(folder),
         data_hash="", data="samples", metrics=metrics, rows=72, seed=0, versions={},
         baseline={key: value / 3 for key, value in metrics.items()}, created="2026-01-01",
     )  # fmt: skip
-    store.write_json(folder / PASSPORT, passport.model_dump())
+    store.write_json(folder / PASSPORT, passport.sealed().model_dump(mode="json"))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
@@ -14,7 +16,7 @@ from core.application import Prediction
 from core.task import Example
 from finetune.answers import Answers
 from finetune.counts import Counts, count
-from finetune.statistics import compare, interval
+from finetune.statistics import LEAST, compare, corrected, decided, interval
 
 TASK = apps.load("sentiment")
 
@@ -80,7 +82,7 @@ def test_mcnemar_is_the_exact_binomial_test_on_what_differs():
 
 def test_lower_bits_are_a_win():
     counts = count(apps.load("generation"), *made("generation", 3))["bits_per_byte"]
-    worse = Counts(name=counts.name, rows=counts.rows * [2, 1, 1], value=counts.value, measured=40)
+    worse = dataclasses.replace(counts, rows=counts.rows * [2, 1, 1])
     assert compare(counts, worse, seed=0).outcome == "win"
 
 
@@ -122,7 +124,80 @@ def test_every_value_lies_within_its_interval(name):
         assert found.low <= found.value <= found.high, counts.name
 
 
-def test_a_single_row_has_no_width_and_proves_nothing():
+def test_a_single_row_proves_nothing():
     one, other = accuracy(np.array([True])), accuracy(np.array([False]))
-    assert interval(one, seed=0).low == interval(one, seed=0).high == 1
+    found = interval(one, seed=0)
+    assert (found.low, found.high) == (pytest.approx(0.025), 1)
     assert compare(one, other, seed=0).outcome == "tie"
+
+
+def test_twenty_right_answers_are_no_proof_of_a_hundred_percent():
+    found = interval(accuracy(np.ones(20, dtype=bool)), seed=0)
+    assert found.low == pytest.approx(stats.beta.ppf(0.025, 20, 1)) and found.high == 1
+
+
+def clustered(chance: np.random.Generator, groups: int, size: int) -> Counts:
+    """Rows whose groups are right or wrong as one, as the questions on one passage mostly are."""
+    right = np.repeat(chance.random(groups) < 0.7, size)
+    flipped = chance.random(groups * size) < 0.05
+    counts = accuracy(right ^ flipped)
+    return dataclasses.replace(counts, groups=np.repeat(np.arange(groups), size))
+
+
+def test_intervals_of_rows_that_belong_together_hold_what_they_promise():
+    truth, chance = 0.7 * 0.95 + 0.3 * 0.05, np.random.default_rng(1)
+    together = alone = 0
+    for seed in range(100):
+        counts = clustered(chance, 40, 8)
+        found = interval(counts, seed=seed, resamples=300)
+        together += found.low <= truth <= found.high
+        apart = interval(dataclasses.replace(counts, groups=None), seed=seed, resamples=300)
+        alone += apart.low <= truth <= apart.high
+    assert together >= 88 and alone < 70
+
+
+def test_tests_of_rows_that_belong_together_find_no_more_than_there_is():
+    chance, found = np.random.default_rng(2), []
+    for seed in range(60):
+        ours, theirs = clustered(chance, 25, 8), clustered(chance, 25, 8)
+        found.append(compare(ours, theirs, seed=seed, resamples=200))
+    assert all(one.p_mcnemar is None for one in found)
+    assert sum(one.outcome != "tie" for one in found) <= 8
+
+
+def test_what_no_permutation_reaches_has_the_floor_as_its_chance():
+    ours, theirs = np.ones(200, dtype=bool), np.arange(200) < 100
+    found = compare(accuracy(ours), accuracy(theirs), seed=0)
+    assert found.p_randomisation == 1 / 1001 <= LEAST
+
+
+def test_few_rows_have_every_permutation_and_no_seed():
+    ours, theirs = np.ones(6, dtype=bool), np.zeros(6, dtype=bool)
+    first, second = (compare(accuracy(ours), accuracy(theirs), seed=seed) for seed in (0, 1))
+    assert first.p_randomisation == second.p_randomisation == 2 / 64
+
+
+def test_holm_agrees_with_his_example_and_never_lowers_a_chance():
+    assert corrected([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert corrected([]) == []
+
+
+@pytest.mark.parametrize(
+    ("low", "p", "outcome"),
+    [(0.1, 0.01, "win"), (-0.15, 0.01, "tie"), (0.1, 0.06, "tie"), (0.0, 0.001, "tie")],
+)
+def test_one_rule_decides_the_word(low, p, outcome):
+    assert decided(0.37, low, 0.91, p, sign=1) == outcome
+    lost = "loss" if outcome == "win" else "tie"
+    assert decided(0.37, low, 0.91, p, sign=-1) == lost
+
+
+def test_an_interval_of_a_share_stays_a_share():
+    task = apps.load("generation")
+    examples, _ = made("generation", 8)
+    said = Answers(
+        name="m", kind="adapter",
+        predictions=tuple(Prediction(text=f"a{n} b{n} c{n}") for n in range(len(examples))),
+    )  # fmt: skip
+    found = interval(count(task, examples, said)["distinct_2"], seed=0)
+    assert found.value == 1 and 0 <= found.low <= found.high <= 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core import store
-from core.adapters.passport import PASSPORT, Passport, read_passport
+from core.adapters.passport import PASSPORT, read_passport, seal_of
 from core.errors import Damaged, Mismatch, MissingAdapter
 
 
@@ -19,6 +19,8 @@ def passport(**changes) -> Passport:
         "backbone": "quintet-nano",
         "fingerprint": "f" * 16,
         "prompt_hash": "p" * 16,
+        "weights_hash": "w" * 64,
+        "configuration_hash": "c" * 16,
         "data_hash": "d" * 16,
         "data": "rows.csv",
         "metrics": {"accuracy": 0.9},
@@ -32,7 +34,7 @@ def passport(**changes) -> Passport:
 
 def adapter(folder: Path, **changes) -> Path:
     folder.mkdir(parents=True)
-    made = passport(**changes)
+    made = passport(**changes).sealed()
     (folder / PASSPORT).write_text(made.model_dump_json(), encoding="utf-8")
     (folder / "weights").write_text(made.data)
     return folder
@@ -143,7 +145,7 @@ def test_a_passport_names_everything_that_differs():
 
 def test_a_passport_is_read_as_it_was_written(tmp_path):
     folder = adapter(tmp_path / "adapter", metrics={"f1_spam": 0.5})
-    assert read_passport(folder) == passport(metrics={"f1_spam": 0.5})
+    assert read_passport(folder) == passport(metrics={"f1_spam": 0.5}).sealed()
 
 
 def test_a_folder_without_passport_is_no_adapter(tmp_path):
@@ -158,11 +160,28 @@ def test_a_folder_without_passport_is_no_adapter(tmp_path):
 )
 def test_a_damaged_passport_is_one_line(tmp_path, content):
     if content is None:
-        content = json.dumps({**passport().model_dump(), "colour": 1}).encode()
+        values = {**passport().model_dump(mode="json"), "colour": 1}
+        content = json.dumps({**values, "seal": seal_of(values)}).encode()
     (tmp_path / PASSPORT).write_bytes(content)
-    with pytest.raises(Damaged, match=r"passport\.json is damaged") as caught:
+    with pytest.raises(Damaged, match=r"passport\.json (is damaged|was altered)") as caught:
         read_passport(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"seal": ""}, {"metrics": {"accuracy": 1.0}}, {"rows": 11}])
+def test_an_empty_seal_is_no_seal_and_an_edit_breaks_it(tmp_path, change):
+    values = {**passport().sealed().model_dump(mode="json"), **change}
+    (tmp_path / PASSPORT).write_text(json.dumps(values))
+    with pytest.raises(Damaged, match="was altered after it was written, or was never sealed"):
+        read_passport(tmp_path)
+
+
+def test_a_passport_of_an_earlier_version_names_the_command_that_renews_it(tmp_path):
+    values = passport().model_dump(mode="json")
+    del values["configuration_hash"], values["weights_hash"]
+    (tmp_path / PASSPORT).write_text(json.dumps({**values, "seal": seal_of(values)}))
+    with pytest.raises(Damaged, match=r"lacks weights_hash and conf.*quintet adapters renew /"):
+        read_passport(tmp_path)
 
 
 def test_a_run_never_takes_a_folder_that_is_there(tmp_path):

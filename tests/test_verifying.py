@@ -15,12 +15,14 @@ from safetensors.torch import load_file, save_file
 
 import apps
 from core import backbone as backbones
-from core.adapters.passport import PASSPORT, read_passport
+from core import store
+from core.adapters.passport import PASSPORT, read_passport, seal_of
 from core.engine import Engine
-from core.errors import Damaged, Mismatch
+from core.errors import Damaged, Mismatch, QuintetError
 from core.service import Service
 from finetune import finetuning
 from finetune.material import Request, gather
+from finetune.renewing import renew
 from finetune.settings import FinetuneSettings
 from finetune.verifying import verify
 
@@ -101,7 +103,7 @@ def test_altered_weights_are_found(copied, backbone):
     path = copied / "adapter_model.safetensors"
     weights = {key: tensor + 1e-3 for key, tensor in load_file(path).items()}
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(Mismatch, match="is not the file that was trained"):
+    with pytest.raises(Mismatch, match="was altered"):
         verify(served(backbone), copied)
 
 
@@ -114,3 +116,86 @@ def test_rows_are_read_before_torch_is_loaded():
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert loaded.stdout.strip() == "[]"
+
+
+def edited(folder: Path, **changes) -> None:
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, indent=2))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lora_alpha": 1024},
+        {"use_rslora": True},
+        {"alpha_pattern": {"q_proj": 64}},
+        {"rank_pattern": {"q_proj": 2}},
+        {"target_modules": ["q_proj"]},
+        {"use_dora": True},
+        {"modules_to_save": ["lm_head"]},
+        {"fan_in_fan_out": True},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_configuration_that_would_answer_otherwise_is_refused_at_load(copied, backbone, changes):
+    edited(copied, **changes)
+    with pytest.raises(Mismatch, match=r"adapter_config\.json was altered"):
+        served(backbone).application("spam", copied)
+
+
+def test_what_a_configuration_says_of_its_origin_does_not_count(copied, backbone):
+    edited(copied, base_model_name_or_path="elsewhere", peft_version="9", lora_dropout=0.1)
+    edited(copied, a_key_of_a_newer_peft=None)
+    assert served(backbone).application("spam", copied)
+
+
+def test_altered_weights_are_refused_at_load(copied, backbone):
+    path = copied / "adapter_model.safetensors"
+    save_file({key: tensor * 2 for key, tensor in load_file(path).items()}, path)
+    with pytest.raises(Mismatch, match="was altered"):
+        served(backbone).application("spam", copied)
+
+
+def test_a_renewed_passport_fits_and_keeps_metrics_and_origin(copied, backbone):
+    before = read_passport(copied)
+    other = dataclasses.replace(TASK, prompt=lambda message: f"{message.text}\nIt is:")
+    service = served(backbone, other)
+    with pytest.raises(Mismatch, match="quintet adapters renew"):
+        service.application("spam", copied)
+    after = renew(service, copied)
+    assert served(backbone, other).application("spam", copied)
+    kept = ("metrics", "data", "data_hash", "created", "seed", "weights_hash", "baseline")
+    assert all(getattr(before, name) == getattr(after, name) for name in kept)
+    assert before.prompt_hash != after.prompt_hash == other.prompt_hash
+
+
+def test_a_passport_of_an_earlier_version_is_renewed(copied, backbone):
+    path = copied / PASSPORT
+    values = json.loads(path.read_text())
+    for name in ("configuration_hash", "dtype", "sources", "training_rows_hash"):
+        values.pop(name, None)
+    path.write_text(json.dumps({**values, "seal": seal_of(values)}))
+    assert renew(served(backbone), copied).configuration_hash
+    assert served(backbone).application("spam", copied)
+
+
+def test_weights_that_do_not_fit_the_backbone_are_not_renewed(copied, tokenizer):
+    other = backbones.create("mini", tokenizer, seed=0)
+    before = (copied / PASSPORT).read_bytes()
+    with pytest.raises(QuintetError):
+        renew(served(other), copied)
+    assert (copied / PASSPORT).read_bytes() == before
+
+
+def test_weights_that_were_not_scored_are_not_renewed(copied, backbone):
+    edited(copied, lora_alpha=1024)
+    with pytest.raises(Mismatch, match="is not the one that was scored"):
+        renew(served(backbone), copied)
+
+
+@pytest.mark.parametrize("name", ["generation", "qa", "sentiment", "spam", "translation"])
+def test_every_shipped_passport_fits_its_files_and_its_prompt(name):
+    folder = store.SHIPPED / "adapters" / name
+    passport = read_passport(folder)
+    passport.check_files(folder)
+    assert passport.prompt_hash == apps.load(name).prompt_hash

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.adapters.configuration import CONFIGURATION, configuration_hash
 from core.errors import Damaged, Mismatch, MissingAdapter
 
 PASSPORT = "passport.json"
+SMALLEST = 1e-12
+"""No probability counts as less: its logarithm is needed."""
+WEIGHTS = "adapter_model.safetensors"
+_LATER = ("weights_hash", "configuration_hash")
+"""What a passport of an earlier version of Quintet lacks."""
 
 
 class OperatingPoint(BaseModel):
@@ -19,7 +27,7 @@ class OperatingPoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=0.01, le=100)
     """Divides the scores before the softmax (Guo et al. 2017, arXiv:1706.04599)."""
     label: str = ""
     """The label that `threshold` is for."""
@@ -29,8 +37,35 @@ class OperatingPoint(BaseModel):
     """An answer less probable than this is no answer."""
     fitted_on: int = 0
     """Validation rows."""
+    rows_hash: str = ""
+    """Of these rows."""
     max_false_positive_rate: float | None = None
     """What the threshold was chosen for."""
+    false_positive_rate: float | None = None
+    """What it was on these rows."""
+    false_positive_bound: float | None = None
+    """What it is at most on rows like these, with 95 % confidence (Clopper & Pearson 1934)."""
+
+    def scaled(self, shares: Mapping[str, float]) -> dict[str, float]:
+        """Probabilities at this temperature; fitting and serving both clip them at `SMALLEST`."""
+        logs = {k: math.log(max(share, SMALLEST)) / self.temperature for k, share in shares.items()}
+        most = max(logs.values())
+        powers = {label: math.exp(value - most) for label, value in logs.items()}
+        whole = math.fsum(powers.values())
+        return {label: power / whole for label, power in powers.items()}
+
+
+class Learned(BaseModel):
+    """Sources that were learned from together, so that they can be read again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sources: tuple[str, ...]
+    """Files and folders where they stood, or hub ids."""
+    columns_map: dict[str, str] = {}
+    limit: int | None = None
+    data_hash: str
+    """Of the rows that they gave."""
 
 
 class Passport(BaseModel):
@@ -44,11 +79,22 @@ class Passport(BaseModel):
     """Of the backbone's weights and configuration, and of its tokenizer."""
     tokenizer_hash: str = ""
     prompt_hash: str
-    weights_hash: str = ""
+    """Of the code that writes the prompt, and of the labels."""
+    weights_hash: str
     """sha256 of the adapter's own weights file."""
+    configuration_hash: str
+    """Of what changes an answer in `adapter_config.json`."""
+    dtype: str = ""
+    """Of the backbone when the metrics were measured; another one moves their last digits."""
     code_version: str = ""
     data_hash: str
     data: str
+    learned: tuple[Learned, ...] = ()
+    """What was learned from, by adapters that this one began from first; empty where not known."""
+    ancestors_known: bool = True
+    """False where it began from an adapter whose training rows are not known."""
+    training_rows_hash: str = ""
+    """sha256 of the file of hashes of all rows that were learned; empty where there is none."""
     metrics: dict[str, float]
     rows: int
     """How many examples the metrics were measured on."""
@@ -62,20 +108,11 @@ class Passport(BaseModel):
     versions: dict[str, str]
     created: str
     seal: str = ""
-    """Hash of everything above: a metric that is edited afterwards breaks it."""
+    """Hash of everything above: a value that is edited afterwards breaks it."""
 
     def sealed(self) -> Passport:
         """The same with the seal that fits."""
-        return self.model_copy(update={"seal": self._hash()})
-
-    def _hash(self) -> str:
-        content = json.dumps(self.model_dump(mode="json", exclude={"seal"}), sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    @property
-    def intact(self) -> bool:
-        """Whether nothing was changed since it was sealed; an unsealed one cannot tell."""
-        return not self.seal or self.seal == self._hash()
+        return self.model_copy(update={"seal": seal_of(self.model_dump(mode="json"))})
 
     def check(
         self, *, fingerprint: str, tokenizer_hash: str, prompt_hash: str, folder: Path
@@ -95,20 +132,69 @@ class Passport(BaseModel):
         ]
         if differs:
             raise Mismatch(
-                f"The adapter in {folder} does not fit: {' and '.join(differs)}. "
-                f"Load the backbone it was trained on, or train anew: quintet finetune {self.task}"
+                f"The adapter in {folder} does not fit: {' and '.join(differs)}. Load the backbone it "
+                f"was trained on, or train anew: quintet finetune {self.task}. If both are known to "
+                f"be those it learned with: quintet adapters renew {folder}"
+            )
+
+    def check_files(self, folder: Path) -> None:
+        """Raise `Mismatch` unless the adapter's two files are those the passport was made for."""
+        if configuration_hash(folder) != self.configuration_hash:
+            raise Mismatch(
+                f"{folder / CONFIGURATION} was altered after the adapter was scored: it would answer "
+                "otherwise. Copy or install it again."
+            )
+        if weights_hash(folder) != self.weights_hash:
+            raise Mismatch(
+                f"{folder / WEIGHTS} is not the file that was trained: it was altered. "
+                "Copy or install it again."
             )
 
 
-def read_passport(folder: Path) -> Passport:
-    """The passport in an adapter's folder; `MissingAdapter` or `Damaged` where there is none."""
+def weights_hash(folder: Path) -> str:
+    """sha256 of the weights file in an adapter's folder."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise MissingAdapter(f"No adapter in {folder}: {WEIGHTS} is missing.")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal_of(values: dict[str, Any]) -> str:
+    """Hash of all values of a passport but its seal."""
+    content = json.dumps({k: v for k, v in values.items() if k != "seal"}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def read_values(folder: Path) -> dict[str, Any]:
+    """The values of a passport of any version, with a seal that holds."""
     path = folder / PASSPORT
     if not path.is_file():
         raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.")
     try:
-        passport = Passport.model_validate_json(path.read_bytes())
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise Damaged(f"{path} is damaged: {error}.") from error
+    if not isinstance(values, dict):
+        raise Damaged(f"{path} is damaged: it holds no values.")
+    if values.get("seal") != seal_of(values):
+        raise Damaged(
+            f"{path} was altered after it was written, or was never sealed. Train or install it again."
+        )
+    return values
+
+
+def read_passport(folder: Path) -> Passport:
+    """The passport in an adapter's folder; `MissingAdapter` or `Damaged` where there is none."""
+    values = read_values(folder)
+    if missing := [name for name in _LATER if not values.get(name)]:
+        raise Damaged(
+            f"{folder / PASSPORT} is of an earlier version: it lacks {' and '.join(missing)}. "
+            f"Give it a new one: quintet adapters renew {folder}"
+        )
+    try:
+        return Passport.model_validate(values)
     except ValidationError as error:
-        raise Damaged(f"{path} is damaged: {error.errors()[0]['msg']}.") from error
-    if not passport.intact:
-        raise Damaged(f"{path} was altered after it was written. Train or install it again.")
-    return passport
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Damaged(f"{folder / PASSPORT} is damaged: {where}: {first['msg']}.") from error

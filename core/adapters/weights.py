@@ -9,12 +9,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from core.adapters.passport import WEIGHTS
 from core.errors import Damaged, MissingAdapter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WEIGHTS = "adapter_model.safetensors"
+__all__ = ["WEIGHTS", "first_line", "present", "read_weights"]
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ def _choosers(
 ) -> Iterator[Answers]:
     if not train:
         return
-    yield _answers("majority", lambda: _majority(labels, train, len(examples)))
+    yield _answers("majority", lambda: _majority(labels, train, len(examples)), learns=True)
     learned = [(_text(task, example.input), example.answers[0]) for example in train]
     asked = [_text(task, example.input) for example in examples]
     found = _answers(
@@ -62,6 +62,7 @@ def _choosers(
         lambda: [
             _chosen(labels, row) for row in tfidf.probabilities(labels, learned, asked, seed=seed)
         ],
+        learns=True,
     )
     if found.predictions:
         yield found
@@ -74,7 +75,9 @@ def _writers(
     if task.trivial is not None:
         yield _answers(_trivial_name(task), lambda: [_trivial(task, asked) for asked in inputs])
     if "translation" in task.metrics and train:
-        yield _answers("word by word", lambda: _word_by_word(task, train, inputs, seed))
+        yield _answers(
+            "word by word", lambda: _word_by_word(task, train, inputs, seed), learns=True
+        )
     if any(_passage(task, asked).strip() for asked in inputs):
         yield _answers("best overlap", lambda: [_best_overlap(task, asked) for asked in inputs])
 
@@ -85,18 +88,18 @@ def _weighers(train: Sequence[str], texts: Sequence[str], seed: int) -> Iterator
     yield _weighed("xz", lambda: xz(train, texts, seed=seed))
 
 
-def _answers(name: str, write: Callable[[], Predictions]) -> Answers:
+def _answers(name: str, write: Callable[[], Predictions], *, learns: bool = False) -> Answers:
     start = time.perf_counter()
     found = tuple(write())
     seconds = time.perf_counter() - start
-    return Answers(name=name, kind="baseline", predictions=found, seconds=seconds)
+    return Answers(name=name, kind="baseline", predictions=found, seconds=seconds, learns=learns)
 
 
 def _weighed(name: str, weigh: Callable[[], tuple[Likelihood, ...]]) -> Answers:
     start = time.perf_counter()
     found = weigh()
     seconds = time.perf_counter() - start
-    return Answers(name=name, kind="baseline", likelihoods=found, seconds=seconds)
+    return Answers(name=name, kind="baseline", likelihoods=found, seconds=seconds, learns=True)
 
 
 def _majority(labels: Sequence[str], train: Sequence[Example[In]], rows: int) -> Predictions:

@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+
+import numpy as np
 
 from core.application import Likelihood
+from finetune.baselines.kneser_ney import Codes, KneserNey, codes
 
 _ORDER = 5
-_MOST_BYTES = 200_000
-"""That are learned from by the 5-gram; NLTK counts some 50,000 bytes a second."""
+_MOST_BYTES = 32_000_000
+"""That are learned from by the 5-gram: what two gigabytes of memory count."""
 
 _SYMBOLS = 257
 _END = chr(256)
 """Stands for end-of-text, which a model has to predict as well."""
-
-_START = chr(257)
-"""Stands before a text, so that its first bytes have a context; it is never predicted."""
 
 _UNIFORM = 0.01
 """Share of the uniform distribution in the 5-gram: no byte has a probability of zero."""
@@ -41,20 +41,21 @@ def unigram(train: Sequence[str], texts: Sequence[str]) -> tuple[Likelihood, ...
 def five_gram(
     train: Sequence[str], texts: Sequence[str], *, seed: int = 0
 ) -> tuple[Likelihood, ...]:
-    """Under interpolated Kneser–Ney (Kneser & Ney 1995) of five bytes, learned from some of `train`."""
-    # NLTK takes seconds to import, and most commands never weigh a text.
-    from finetune.baselines.kneser_ney import KneserNeyModel, estimated_discount
+    """Under interpolated Kneser–Ney of five bytes, learned from all of `train` that fits."""
+    if not texts:
+        return ()
+    model = KneserNey([_numbers(text) for text in chosen(train, _MOST_BYTES, seed=seed)], _ORDER)
+    asked = [_numbers(text) for text in texts]
+    likely = model.scores(codes(asked, _ORDER))
+    nats = -np.log((1 - _UNIFORM) * likely + _UNIFORM / _SYMBOLS)
+    ends = np.cumsum([len(one) for one in asked])[:-1]
+    costs = (math.fsum(part.tolist()) for part in np.split(nats, ends))
+    return tuple(likelihood(text, cost) for text, cost in zip(texts, costs, strict=True))
 
-    learned = chosen(train, _MOST_BYTES, seed=seed)
-    discount = estimated_discount([gram for text in learned for gram in _grams(text, _ORDER)])
-    grams = (gram for text in learned for n in range(1, _ORDER + 1) for gram in _grams(text, n))
-    model = KneserNeyModel(_ORDER, discount, grams)
 
-    def cost(gram: tuple[str, ...]) -> float:
-        likely = model.unmasked_score(gram[-1], gram[:-1])
-        return -math.log((1 - _UNIFORM) * likely + _UNIFORM / _SYMBOLS)
-
-    return tuple(likelihood(text, math.fsum(map(cost, _grams(text, _ORDER)))) for text in texts)
+def _numbers(text: str) -> Codes:
+    """The bytes, and one for the end."""
+    return np.append(np.frombuffer(text.encode("utf-8"), dtype=np.uint8), 256).astype(np.int64)
 
 
 def symbols(text: str) -> str:
@@ -85,9 +86,3 @@ def shuffled(texts: Sequence[str], *, seed: int) -> list[str]:
     order = sorted(texts)
     random.Random(seed).shuffle(order)
     return order
-
-
-def _grams(text: str, size: int) -> Iterator[tuple[str, ...]]:
-    """Those that end in a symbol of the text; the first ones begin before it."""
-    padded = _START * (size - 1) + symbols(text)
-    return zip(*(padded[start:] for start in range(size)), strict=False)

@@ -29,7 +29,7 @@ from finetune.leaks.units import (
 
 _SEED = 20_261
 _PERMUTATIONS = 128
-_LEAST_SHINGLES = 6
+LEAST_SHINGLES = 6
 """Below, that is under five units, only an exact duplicate counts."""
 _ALMOST = 0.999
 """The most that two texts which are no exact duplicates are given."""
@@ -155,14 +155,14 @@ class _Wanted:
         alike: dict[frozenset[str], list[int]] = defaultdict(list)
         for row, text in enumerate(texts):
             units = units_of(text)
-            self.exact[_key(text, units)].append(row)
+            self.exact[key_of(text, units)].append(row)
             pairs = frozenset(pairs_of(units))
-            if len(pairs) >= _LEAST_SHINGLES:
+            if len(pairs) >= LEAST_SHINGLES:
                 alike[pairs].append(row)
         self.exact.pop("", None)
         self.alike = list(alike.items())
         self.index = RMinHashLSH(threshold, _PERMUTATIONS, _bands(threshold))
-        self.index.insert_many(_sketches([pairs for pairs, _ in self.alike]))
+        self.index.insert_many(sketches([pairs for pairs, _ in self.alike]))
 
     def best_in(self, others: Iterable[str]) -> Best:
         """The most similar of the others for each row that has one."""
@@ -176,12 +176,12 @@ class _Wanted:
         pairs = []
         for other in others:
             units = units_of(other)
-            for row in self.exact.get(_key(other, units), ()):
+            for row in self.exact.get(key_of(other, units), ()):
                 _offer(best, row, 1.0, other, self.threshold)
             pairs.append(pairs_of(units))
-        candidates = self.index.query_all(_sketches(pairs))
+        candidates = self.index.query_all(sketches(pairs))
         for other, theirs, near in zip(others, pairs, candidates, strict=True):
-            for place in near if len(theirs) >= _LEAST_SHINGLES else ():
+            for place in near if len(theirs) >= LEAST_SHINGLES else ():
                 ours, rows = self.alike[place]
                 similarity = min(_jaccard(ours, frozenset(theirs)), _ALMOST)
                 for row in rows:
@@ -194,7 +194,7 @@ def _offer(best: Best, row: int, similarity: float, other: str, threshold: float
         best[row] = min(best.get(row, found), found, key=lambda one: (-one[0], one[1]))
 
 
-def _sketches(sets: Sequence[Iterable[str]]) -> list[RMinHash]:
+def sketches(sets: Sequence[Iterable[str]]) -> list[RMinHash]:
     return RMinHash.from_token_sets([list(one) for one in sets], _PERMUTATIONS, _SEED)
 
 
@@ -211,7 +211,7 @@ def _jaccard(ours: frozenset[str], theirs: frozenset[str]) -> float:
     return shared / (len(ours) + len(theirs) - shared)
 
 
-def _key(text: str, units: Sequence[str]) -> str:
+def key_of(text: str, units: Sequence[str]) -> str:
     """What exact duplicates have in common; a text of signs only stands for itself."""
     return "".join(units) or text.strip()
 

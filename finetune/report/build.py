@@ -19,10 +19,8 @@ from core.adapters.passport import Passport
 from core.script import language_of
 from core.task import Choice, Example
 from finetune import leaks
-from finetune.counts import count
 from finetune.evaluation import Evaluation
-from finetune.leaks.search import Counted
-from finetune.report import closer, judging
+from finetune.report import closer, contamination, judging
 from finetune.report.results import DataCard, Environment, LeakedPair, Leaks, Measured, Results
 from finetune.splits import short
 from finetune.statistics import RESAMPLES
@@ -48,10 +46,11 @@ def build(
     `documents` is text that the backbone was trained on, `log` the `log.jsonl` of the adapter's run.
     """
     began = time.perf_counter()
+    seen = contamination.look(found, documents or {})
     entries = judging.entries(found, seed=seed, resamples=resamples)
-    compared = judging.comparisons(found, seed=seed, resamples=resamples)
+    judged = judging.judge(found, seen, seed=seed, resamples=resamples)
     parts = {
-        "leaks": _leaks(found, documents or {}, seed=seed, resamples=resamples),
+        "leaks": _leaks(found, seen, seed=seed, resamples=resamples),
         "calibration": closer.calibrated(found, seed=seed),
         "curves": closer.curves(found),
         "slices": closer.slices(found, seed=seed, resamples=resamples),
@@ -70,9 +69,11 @@ def build(
         created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         subject=found.subject.name,
         picked_checkpoint=picked_checkpoint,
-        verdict=judging.verdict(found, entries, compared),
+        verdict=judged.verdict,
         entries=entries,
-        comparisons=compared,
+        comparisons=judged.comparisons,
+        undefined=dict(found.undefined),
+        groups=len(set(found.groups.tolist())),
         signatures=found.score.signatures,
         environment=_environment(found, device, time.perf_counter() - began),
         commands=tuple(commands),
@@ -82,18 +83,18 @@ def build(
 
 
 def _leaks(
-    found: Evaluation[Any], documents: Mapping[str, Iterable[str]], *, seed: int, resamples: int
+    found: Evaluation[Any],
+    seen: contamination.Seen,
+    *,
+    seed: int,
+    resamples: int,
 ) -> Leaks:
-    passed = {name: Counted(texts) for name, texts in documents.items()}
-    seen = leaks.leaked(found.task, found.examples, {"training": found.train}, passed)
-    gone = sorted({one.row for one in seen})
-    pairs = sorted(seen, key=lambda one: (-one.similarity, one.row))[:_SHOWN]
-    exact = {one.row for one in seen if one.exact}
+    pairs = sorted(seen.found, key=lambda one: (-one.similarity, one.row))[:_SHOWN]
+    exact = {one.row for one in seen.found if one.exact}
     return Leaks(
-        looked_in={"training": len(found.train)}
-        | {name: one.count for name, one in passed.items()},
+        looked_in=seen.looked_in,
         exact=len(exact),
-        near=len(set(gone) - exact),
+        near=len({one.row for one in seen.found} - exact),
         pairs=tuple(
             LeakedPair(
                 row=one.row,
@@ -104,7 +105,11 @@ def _leaks(
             )
             for one in pairs
         ),
-        without=_without(found, gone, seed=seed, resamples=resamples),
+        without=_without(found, seen.gone, seed=seed, resamples=resamples),
+        known=seen.known,
+        learned=len(seen.learned),
+        picked=len(seen.picked),
+        fitted=len(seen.fitted),
     )
 
 
@@ -113,9 +118,8 @@ def _without(
 ) -> dict[str, Measured]:
     if not gone or len(gone) == len(found.examples):
         return {}
-    left = set(range(len(found.examples))) - set(gone)
-    examples = [found.examples[row] for row in sorted(left)]
-    counts = count(found.task, examples, found.subject.without(gone))
+    clean = found.without(gone)
+    counts = clean.counts[clean.subject.name]
     return {
         name: judging.measured(one, seed=seed, resamples=resamples) for name, one in counts.items()
     }

@@ -119,8 +119,9 @@ def _slice(
         return None
     examples = [example for example, one in zip(found.examples, kept, strict=True) if one]
     answers = found.subject.without([place for place, one in enumerate(kept) if not one])
-    decides = deciding(found.task, count(found.task, examples, answers))
-    if decides is None:
+    groups = found.groups[np.array(kept)]
+    decides = deciding(found.task, count(found.task, examples, answers, groups))
+    if decides is None or decides.undefined:
         return None
     value = measured(decides, seed=seed, resamples=resamples)
     return Slice(by=by, name=name, measured=value)

@@ -105,17 +105,19 @@ class Edition:
         return f"{below} 至 {above}" if self.language == "zh" else f"{below} to {above}"
 
     def best(self, of: Metric) -> frozenset[str]:
-        """Names of the entries that share the best value as it is written."""
-        values = [e.metrics[of.name] for e in self.results.entries if of.name in e.metrics]
-        if len(values) < 2:
+        """The name of the entry that has the best value, unless another is written alike."""
+        found = [e for e in self.results.entries if of.name in e.metrics]
+        if len(found) < 2:
             return frozenset()
         pick = min if of.lower_is_better else max
-        top = pick(values, key=lambda measured: measured.value)
-        return frozenset(
-            e.name
-            for e in self.results.entries
-            if of.name in e.metrics and e.metrics[of.name].value == top.value
-        )
+        top = pick(found, key=lambda e: e.metrics[of.name].value)
+        alike = [e for e in found if self._same(of, e, top)]
+        return frozenset({top.name}) if len(alike) == 1 else frozenset()
+
+    def _same(self, of: Metric, one: Entry, other: Entry) -> bool:
+        decimals = self.decimals(of, other.metrics[of.name])
+        pair = (number(e.metrics[of.name].value, decimals) for e in (one, other))
+        return next(pair) == next(pair)
 
     def listed(self, names: Iterable[str]) -> str:
         return ("、" if self.language == "zh" else ", ").join(names)

@@ -50,7 +50,7 @@ def leaks(edition: Edition) -> Section | None:
 
 def _leaks_said(edition: Edition, found: Leaks) -> str:
     if not found.exact + found.near:
-        return edition.say("leaks_none")
+        return edition.say("leaks_none" if found.known else "unknown_rows")
     said = edition.say("leaks_some", exact=f"{found.exact:,}", near=f"{found.near:,}")
     all_seen = found.exact + found.near >= edition.results.rows
     left = edition.say("leaks_nothing_left") if all_seen else ""
@@ -69,6 +69,7 @@ def _searched(edition: Edition, found: Leaks) -> Facts:
 def _source(edition: Edition, name: str) -> str:
     known = {
         "training": edition.say("source_training"),
+        "rows of the baselines": edition.say("source_baselines"),
         "pre-training": edition.say("source_pretraining"),
     }
     return known.get(name, name)
@@ -118,7 +119,7 @@ def _pair(edition: Edition, one: LeakedPair) -> Row:
         Cell(text=number(one.similarity, 2)),
         Cell(text=_cut(edition, one.text, _MOST_OF_PAIR), quoted=True),
         Cell(text=_source(edition, one.source), quoted=True),
-        Cell(text=_cut(edition, one.other, _MOST_OF_PAIR), quoted=True),
+        Cell(text=_cut(edition, one.other, _MOST_OF_PAIR) if one.other else "–", quoted=True),
     )
     return Row(cells=cells)
 

@@ -186,5 +186,5 @@ def number(value: float, decimals: int, *, signed: bool = False) -> str:
 
 
 def chance(p: float) -> str:
-    """A p value in three decimals."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+    """A p value in three decimals; the least that is told is the floor of the permutations."""
+    return "≤ 0.001" if p <= 0.001 else f"{p:.3f}"

@@ -21,6 +21,7 @@ _OUTCOMES: Final[dict[Outcome, tuple[str, str, str]]] = {
     "win": ("✓", "o", ACCENT),
     "tie": ("≈", "s", INK),
     "loss": ("✗", "v", SERIES[3]),
+    "starved": ("∅", "s", INK),
 }
 """Sign, marker and colour, so that colour is never alone."""
 _ROW = 27.0

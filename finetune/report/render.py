@@ -15,6 +15,7 @@ from core import store
 from finetune.report import canvas, evidence, model_card, provenance, sections
 from finetune.report.document import Document, Section
 from finetune.report.edition import Edition
+from finetune.report.measures import metric
 from finetune.report.results import Results
 from finetune.report.words import Key, Language
 
@@ -32,6 +33,7 @@ _PARTS: Final[tuple[Callable[[Edition], Section | None], ...]] = (
     provenance.signatures,
     provenance.passport,
 )
+_MANY: Final = 0.01
 _FOLD: Final = 300
 """Of a longer text this many characters are shown, and the rest when asked for."""
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]#|~!$])")
@@ -83,8 +85,9 @@ def write(results: Results, folder: Path, language: Language = "en") -> Path:
 
 
 def _document(edition: Edition, parts: tuple[Callable[[Edition], Section | None], ...]) -> Document:
-    results, better = edition.results, edition.results.verdict.better
+    results = edition.results
     made = (part(edition) for part in parts)
+    banner, why = warning(edition)
     return Document(
         title=edition.say("evaluation", title=results.title),
         lead=edition.say(
@@ -94,19 +97,60 @@ def _document(edition: Edition, parts: tuple[Callable[[Edition], Section | None]
             resamples=f"{results.resamples:,}",
         ),
         description=results.description,
-        banner="" if better else edition.say("not_better"),
-        why="" if better else _why(edition),
+        banner=banner,
+        why=why,
         verdict=_verdict(edition),
-        caution=edition.say("picked") if results.picked_checkpoint else "",
+        caution=edition.sentences(*_cautions(edition)),
         sections=tuple(section for section in made if section),
         footer=edition.say("footer", created=results.created),
     )
+
+
+def warning(edition: Edition) -> tuple[str, str]:
+    """What stands above everything, in red, and why; both empty where nothing does."""
+    told = [*_learned(edition), *_not_better(edition)]
+    return " · ".join(one for one, _ in told), edition.sentences(*(why for _, why in told))
+
+
+def _learned(edition: Edition) -> list[tuple[str, str]]:
+    """A few near duplicates are in all data: from one row in a hundred on it is said above."""
+    found, rows = edition.results.leaks, edition.results.rows
+    counted = found.learned + found.picked + found.fitted if found else 0
+    if found is None or counted < max(1, _MANY * rows):
+        return []
+    banner = edition.say("learned_banner", count=f"{counted:,}", rows=f"{rows:,}")
+    about = {name: f"{getattr(found, name):,}" for name in ("learned", "picked", "fitted")}
+    return [(banner, edition.say("learned_why", rows=f"{rows:,}", **about))]
+
+
+def _not_better(edition: Edition) -> list[tuple[str, str]]:
+    results = edition.results
+    if results.verdict.better:
+        return []
+    if results.verdict.metric in results.undefined:
+        said = edition.say("undefined", metric=edition.label(edition.deciding))
+        return [(edition.say("undefined_banner"), said)]
+    return [(edition.say("not_better"), _why(edition))]
+
+
+def _cautions(edition: Edition) -> list[str]:
+    results, found = edition.results, edition.results.leaks
+    undefined = (metric(name, edition.labels) for name in results.undefined)
+    main = [edition.label(of) for of in undefined if not of.of_label]
+    return [
+        edition.say("picked") if results.picked_checkpoint else "",
+        edition.say("starved_said") if results.verdict.starved else "",
+        edition.say("unknown_rows") if found and not found.known else "",
+        edition.say("undefined", metric=edition.listed(main)) if main else "",
+    ]
 
 
 def _why(edition: Edition) -> str:
     baseline = edition.results.verdict.baseline
     if not baseline:
         return edition.say("not_better_alone")
+    if edition.results.verdict.starved:
+        return edition.say("starved_said")
     return edition.say("not_better_why", baseline=baseline)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
-Outcome = Literal["win", "tie", "loss"]
+Outcome = Literal["win", "tie", "loss", "starved"]
 
 
 class Part(BaseModel):
@@ -47,9 +47,12 @@ class Comparison(Part):
     p_bootstrap: float
     p_randomisation: float
     p_mcnemar: float | None = None
-    """Exact, for accuracies only."""
+    """Exact, for accuracies of rows that stand alone only."""
+    p: float | None = None
+    """The one that decides; but for that of the verdict, corrected for how many are shown (Holm)."""
     outcome: Outcome
-    """For the subject, where lower is better as well as where higher is."""
+    """For the subject, where lower is better as well as where higher is. 'starved' is a win over a
+    baseline that had other or fewer rows to learn from, which proves nothing."""
 
 
 class Verdict(Part):
@@ -61,6 +64,8 @@ class Verdict(Part):
     """The best baseline on that value."""
     better: bool
     """Above it by a paired test; where false the report is headed NOT BETTER THAN BASELINE."""
+    starved: bool = False
+    """It is above a baseline that had other or fewer rows to learn from: no better is claimed."""
     sentence: str
     """One sentence that a manager understands."""
 
@@ -89,6 +94,14 @@ class Leaks(Part):
     """At most 20, the most alike first."""
     without: dict[str, Measured]
     """The subject's metrics without the leaked rows; empty where nothing leaked or nothing is left."""
+    known: bool = True
+    """Whether it is known which rows the subject learned, those of its ancestors included."""
+    learned: int = 0
+    """Scored rows that the subject has learned, letter by letter or nearly."""
+    picked: int = 0
+    """Further ones that picked its checkpoint."""
+    fitted: int = 0
+    """Further ones that fitted its operating point."""
 
 
 class Calibration(Part):
@@ -192,6 +205,10 @@ class Results(Part):
     verdict: Verdict
     entries: tuple[Entry, ...]
     """Baselines first."""
+    undefined: dict[str, str] = {}
+    """Metric → why these rows give it no value; it decides nothing."""
+    groups: int | None = None
+    """Groups of rows that belong together, drawn and swapped as one; None where not counted."""
     comparisons: tuple[Comparison, ...]
     signatures: dict[str, str]
     leaks: Leaks | None = None

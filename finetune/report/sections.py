@@ -126,6 +126,7 @@ def comparisons(edition: Edition) -> Section:
 
 def _comparison_table(edition: Edition, found: list[Comparison]) -> Table:
     exact = any(one.p_mcnemar is not None for one in found)
+    told = any(one.p is not None for one in found)
     columns = [
         Column(title=edition.say("metric")),
         Column(title=edition.say("against")),
@@ -134,18 +135,19 @@ def _comparison_table(edition: Edition, found: list[Comparison]) -> Table:
         Column(title=edition.say("p_bootstrap"), number=True),
         Column(title=edition.say("p_randomisation"), number=True),
         *([Column(title=edition.say("p_mcnemar"), number=True)] if exact else []),
+        *([Column(title=edition.say("p_corrected"), number=True)] if told else []),
     ]
-    rows = tuple(_comparison_row(edition, one, exact) for one in found)
+    rows = tuple(_comparison_row(edition, one, exact, told) for one in found)
     return Table(caption=edition.say("comparisons_caption"), columns=tuple(columns), rows=rows)
 
 
-def _comparison_row(edition: Edition, one: Comparison, exact: bool) -> Row:
+def _comparison_row(edition: Edition, one: Comparison, exact: bool, told: bool) -> Row:
     of = metric(one.metric, edition.labels)
     measured = Measured(value=one.difference, low=one.low, high=one.high, rows=0)
     decimals = edition.decimals(of, measured)
     value = number(one.difference, decimals, signed=True)
     note = edition.span(one.low, one.high, decimals, signed=True)
-    sign = {"win": "✓", "tie": "≈", "loss": "✗"}[one.outcome]
+    sign = {"win": "✓", "tie": "≈", "loss": "✗", "starved": "∅"}[one.outcome]
     cells = [
         Cell(text=edition.label(of)),
         Cell(text=one.against, quoted=True),
@@ -156,6 +158,8 @@ def _comparison_row(edition: Edition, one: Comparison, exact: bool) -> Row:
     ]
     if exact:
         cells.append(Cell(text="–" if one.p_mcnemar is None else chance(one.p_mcnemar)))
+    if told:
+        cells.append(Cell(text="–" if one.p is None else chance(one.p)))
     return Row(cells=tuple(cells))
 
 

@@ -25,7 +25,9 @@ Key = Literal[
     "base", "adapter", "higher", "lower", "further", "further_caption",
     "metric", "meaning", "meaning_caption", "interval", "interval_of",
     "comparisons", "comparisons_how", "comparisons_caption", "against", "difference", "p_bootstrap",
-    "p_randomisation", "p_mcnemar", "outcome", "win", "tie", "loss", "none_compared",
+    "p_randomisation", "p_mcnemar", "p_corrected", "outcome", "win", "tie", "loss", "starved", "none_compared",
+    "learned_banner", "learned_why", "starved_said", "unknown_rows", "undefined", "undefined_banner",
+    "source_baselines",
     "pictures", "pictures_how", "picture_entries", "picture_entries_how", "picture_plain_how",
     "picture_differences", "picture_differences_how", "picture_confusion", "picture_confusion_how", "right_label",
     "predicted_label", "picture_precision_recall", "picture_precision_recall_how",
@@ -110,6 +112,24 @@ _WORDS: dict[Key, Said] = {
     "p_bootstrap": Said("p, bootstrap", "p（自助法）"),
     "p_randomisation": Said("p, randomisation", "p（随机化）"),
     "p_mcnemar": Said("p, McNemar", "p（McNemar）"),
+    "p_corrected": Said("p that decides (Holm)", "判定用 p（Holm 校正）"),
+    "starved": Said("baseline starved", "基线数据不足"),
+    "learned_banner": Said("SCORED ROWS WERE LEARNED: {count} OF {rows}", "评分样本见于训练：{count} / {rows}"),
+    "learned_why": Said(
+        "{learned} of the {rows} scored rows were learned in training, {picked} more picked the checkpoint and "
+        "{fitted} more fitted the operating point. Only the score without them says anything.",
+        "{rows} 个评分样本中有 {learned} 个曾用于训练，另有 {picked} 个用于挑选检查点，{fitted} 个用于拟合工作点。"
+        "只有剔除后的得分才有意义。"),
+    "starved_said": Said(
+        "Baselines that learn had other or fewer rows than the adapter, so beating them proves nothing.",
+        "可学习的基线所用数据与适配器不同或更少，胜过它们不说明问题。"),
+    "unknown_rows": Said(
+        "Not all rows that the adapter has learned are known, so learned rows may be among the scored ones.",
+        "适配器学过的样本并不全部可知，评分样本中可能有学过的。"),
+    "undefined": Said("{metric} is undefined on these rows, and decides nothing.",
+        "{metric} 在这些样本上无定义，不作任何判定。"),
+    "undefined_banner": Said("NOTHING IS DECIDED", "无法判定"),
+    "source_baselines": Said("rows that the baselines learned from", "基线的训练样本"),
     "outcome": Said("Outcome", "结果"),
     "win": Said("better", "更好"),
     "tie": Said("no proven difference", "差异未证实"),
