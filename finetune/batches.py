@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from core.errors import BadSetting
 from core.prompting import Encoded
 
 _JITTER = 0.15
@@ -42,6 +43,15 @@ class Plan:
     seed: int
     _batches: list[list[int]] = field(default_factory=list)
     _epochs: int = 0
+
+    def __post_init__(self) -> None:
+        """A longer row would make a batch of its own, however much memory that takes."""
+        longest = max((len(row.input_ids) for row in self.rows), default=0)
+        if longest > self.max_tokens:
+            raise BadSetting(
+                f"A row of {longest} tokens does not fit into a batch of max_batch_tokens = "
+                f"{self.max_tokens}. Raise that, or set --max-length {self.max_tokens} or less."
+            )
 
     @property
     def per_epoch(self) -> int:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from core import store
+from core.adapters.passport import Passport
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
-from core.adapters.passport import Passport
 from core.task import In, Task
-from finetune import finishing, lora, preview, progress
+from finetune import finishing, learning_rate, lora, preview, progress
 from finetune.material import RUNS, Material, Request
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
@@ -54,9 +54,8 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
 
 def look(request: Request[In], engine: Engine, material: Material[In]) -> preview.Preview:
     """What the run would learn and cost."""
-    rows = preview.encode(
-        request.task, material.train.examples, engine.backbone, request.settings
-    )
+    request = _fitted(request, engine)
+    rows = preview.encode(request.task, material.train.examples, engine.backbone, request.settings)
     return preview.preview(
         request.task,
         material.train,
@@ -69,7 +68,7 @@ def look(request: Request[In], engine: Engine, material: Material[In]) -> previe
 
 def finetune(request: Request[In], engine: Engine, material: Material[In], console: Console) -> Run:
     """Train, score once on the test rows, and write adapter, passport, card and plot."""
-    task = request.task
+    request, task = _fitted(request, engine), request.task
     encoded = preview.encode(task, material.train.examples, engine.backbone, request.settings)
     rows = preview.learnable(encoded, request.settings.max_bad_fraction)
     folder = request.output or store.new_run(RUNS, task.name, "finetune")
@@ -95,6 +94,10 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
     progress.plot_log(folder / "log.jsonl", folder / "loss.png")
     passport, results = finishing.finish(request, engine, material, folder, console)
     return Run(folder, passport, results)
+
+
+def _fitted(request: Request[In], engine: Engine) -> Request[In]:
+    return replace(request, settings=learning_rate.fitted(request.settings, engine.backbone))
 
 
 def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:

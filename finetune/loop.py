@@ -17,8 +17,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from core.errors import Diverged, Stopped
 from core import hardware
+from core.errors import Diverged, Stopped
 from finetune import checkpoint
 from finetune.checkpoint import State
 from finetune.guards import Guard
@@ -95,7 +95,9 @@ class _Loop(Generic[Batch]):
         place = hardware.pick_device(device)
         self.machine = hardware.measure(place)
         self.bf16 = {"on": True, "off": False}.get(self.settings.bf16, self.machine.bf16_pays)
-        half = next(job.model.parameters()).dtype != torch.float32  # nothing to mix: it is half already
+        half = (
+            next(job.model.parameters()).dtype != torch.float32
+        )  # nothing to mix: it is half already
         self.accelerator = Accelerator(
             cpu=place == "cpu", mixed_precision="bf16" if self.bf16 and not half else "no"
         )

@@ -14,9 +14,9 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from core import backbone as backbones
+from core import hardware
 from core.backbone import Backbone
 from core.errors import BadData
-from core import hardware
 from finetune import loop, optimizers
 from finetune.checkpoint import State
 from finetune.settings import PretrainSettings

@@ -39,12 +39,19 @@ class Preview:
     validation: int
     token_lengths: dict[int, int]
     """Percentile → tokens of prompt and answer."""
-    shortened: float
-    """Share of examples whose prompt lost characters."""
+    longest: int
+    """The most tokens that a row may have."""
+    bound: str
+    """The key or the fact that sets it."""
+    shortened: int
+    """Rows whose prompt lost characters."""
+    cut: int
+    """Rows whose answer lost its end."""
     unlearnable: int
     """Examples with no answer token left."""
     ends: float
     """Share of the answers that end in end-of-text; labels need none."""
+    learning_rate: float
     steps: int
     seconds: float
     bytes: int
@@ -58,8 +65,10 @@ class Preview:
             *(f"  left out: {problem}" for problem in self.problems[:10]),
             f"examples: {self.examples:,} to learn, {self.validation:,} to pick the checkpoint",
             f"tokens of an example, by percentile: {lengths}",
-            f"shortened to fit: {self.shortened:.1%}; nothing to learn: {self.unlearnable}",
+            f"rows may have {self.longest:,} tokens ({self.bound}): {self.shortened:,} prompts are "
+            f"shortened to that, {self.cut:,} answers cut, {self.unlearnable:,} left with nothing to learn",
             f"answers that end in end-of-text: {self.ends:.0%}",
+            f"learning rate: {self.learning_rate:g}",
             f"steps: {self.steps:,}, about {_duration(self.seconds)} and {self.bytes / 2**30:.1f} GiB",
             f"the first example, the answer in brackets: {self.sample}",
         ]
@@ -75,9 +84,18 @@ def encode(
 
 def row_length(backbone: Backbone, settings: FinetuneSettings) -> int:
     """The most tokens of a training row: never more than a batch or the context holds."""
+    return _bound(backbone, settings)[0]
+
+
+def _bound(backbone: Backbone, settings: FinetuneSettings) -> tuple[int, str]:
+    """The most tokens of a training row, and what sets it."""
     context = backbone.context
-    wanted = settings.max_length or (context // 4 if context > _LONG_CONTEXT else context)
-    return min(wanted, context, settings.max_batch_tokens)
+    bounds = [(context, "the backbone's context"), (settings.max_batch_tokens, "max_batch_tokens")]
+    if settings.max_length:
+        bounds.append((settings.max_length, "max_length"))
+    elif context > _LONG_CONTEXT:
+        bounds.append((context // 4, "a quarter of the context; change it with max_length"))
+    return min(bounds)
 
 
 def learnable(rows: Sequence[Encoded], tolerate: float) -> list[Encoded]:
@@ -105,15 +123,20 @@ def preview(
     batches = lora.plan(learnable(rows, settings.max_bad_fraction), backbone, settings)
     steps = lora.steps_of(settings, batches)
     lengths = np.array([len(row.input_ids) for row in rows])
+    longest, bound = _bound(backbone, settings)
     return Preview(
         rows=reading.rows,
         problems=tuple(map(str, reading.problems)),
         examples=len(rows),
         validation=len(validation),
         token_lengths={p: int(np.percentile(lengths, p)) for p in _PERCENTILES},
-        shortened=sum(row.dropped > 0 for row in rows) / len(rows),
+        longest=longest,
+        bound=bound,
+        shortened=sum(row.dropped > 0 for row in rows),
+        cut=_cut(task, rows, backbone),
         unlearnable=sum(len(row.input_ids) <= row.answer_start for row in rows),
         ends=_ends(task, rows, backbone),
+        learning_rate=settings.learning_rate,
         steps=steps,
         seconds=_forecast(task, validation, engine, batches, settings, steps),
         bytes=_memory(backbone, settings),
@@ -126,6 +149,13 @@ def _ends(task: Task[Any], rows: Sequence[Encoded], backbone: Backbone) -> float
         return 0.0
     end = backbone.tokenizer.eos_token_id
     return sum(row.input_ids[-1] == end for row in rows) / len(rows)
+
+
+def _cut(task: Task[Any], rows: Sequence[Encoded], backbone: Backbone) -> int:
+    """Written answers end in end-of-text unless they were cut."""
+    if isinstance(task.answer, Choice):
+        return 0
+    return sum(row.input_ids[-1] != backbone.tokenizer.eos_token_id for row in rows)
 
 
 def _forecast(

@@ -117,7 +117,7 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
     material = gather(broken)
     lesson = lora.Lesson(
         task=broken.task,
-        rows=preview.encode(broken.task, material.train.examples, engine.backbone),
+        rows=preview.encode(broken.task, material.train.examples, engine.backbone, broken.settings),
         validation=material.validation.examples,
         data_hash=material.digest,
     )
@@ -283,3 +283,34 @@ def test_any_causal_language_model_is_finetuned_saved_and_answered_with(
     again = Service(backbones.load(tmp_path / "model"), {"sentiment": request.task})
     after = again.application("sentiment", request.output / "adapter").predict(texts)
     assert [found.probabilities for found in after] == before
+
+
+def test_what_is_shortened_is_told_in_rows(tmp_path, backbone):
+    request = asked(tmp_path, settings={"max_length": 10})
+    engine = Engine(backbone)
+    seen = finetuning.look(request, engine, gather(request))
+    assert seen.longest == 10 and seen.token_lengths[100] <= 10
+    assert 0 < seen.shortened <= seen.examples
+    told = next(line for line in seen.lines() if line.startswith("rows may have 10 tokens"))
+    assert f"(max_length): {seen.shortened} prompts are shortened" in told
+
+
+def test_answers_that_lose_their_end_are_told(tmp_path, backbone):
+    request = asked(tmp_path, task="generation", settings={"max_length": 4})
+    seen = finetuning.look(request, Engine(backbone), gather(request))
+    assert seen.cut == seen.examples
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, 2048), ({"max_batch_tokens": 512}, 512), ({"max_length": 4096}, 2048),
+     ({"max_length": 4096, "max_batch_tokens": 9000}, 4096), ({"max_batch_tokens": 9000}, 2048)],
+)  # fmt: skip
+def test_rows_take_a_quarter_of_a_long_context(settings, expected, backbone):
+    backbone.model.config.max_position_embeddings = 8192
+    assert preview.row_length(backbone, FinetuneSettings(**settings)) == expected
+
+
+def test_a_row_longer_than_a_batch_is_refused():
+    with pytest.raises(BadSetting, match=r"row of 40 tokens .*max_batch_tokens = 32.*--max-length"):
+        Plan([Encoded(list(range(40)), 3)], padding=0, max_tokens=32, max_rows=4, seed=0)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from core.errors import Diverged
 from core import hardware, optimizers
-from finetune.guards import Guard
+from core.errors import Diverged
 from core.hardware import Machine
+from finetune.guards import Guard
 from finetune.optimizers import SinglePrecisionMuon
 from finetune.settings import LoopSettings
 
