@@ -57,7 +57,7 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False))  # what typer.Exit carries comes back as a number
     except Stopped as stop:
-        _fail(str(stop), 130)
+        _fail(str(stop) if os.environ.get("RANK", "0") == "0" else "", 130)
     except QuintetError as error:
         _fail(f"error: {error}", 2)
     except KeyboardInterrupt:
@@ -69,7 +69,8 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(" ".join(message.split()), file=sys.stderr)
+    if message:
+        print(" ".join(message.split()), file=sys.stderr)
     sys.exit(code)
 
 

@@ -13,7 +13,7 @@ from core.adapters.passport import Passport
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
 from core.task import In, Task
-from finetune import finishing, learning_rate, lora, preview, progress
+from finetune import finishing, learning_rate, lora, memory, preview, processes, progress
 from finetune.material import RUNS, Material, Request
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
@@ -71,9 +71,11 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
     request, task = _fitted(request, engine), request.task
     encoded = preview.encode(task, material.train.examples, engine.backbone, request.settings)
     rows = preview.learnable(encoded, request.settings.max_bad_fraction)
-    folder = request.output or store.new_run(RUNS, task.name, "finetune")
-    folder.mkdir(parents=True, exist_ok=True)
-    _describe(request, engine, folder)
+    batches = lora.plan(rows, engine.backbone, request.settings)
+    memory.must_fit(memory.forecast(engine, batches, request.settings), engine)
+    folder = processes.by_first(
+        lambda: request.output or store.new_run(RUNS, task.name, "finetune")
+    )
     lesson = lora.Lesson(
         task=task,
         rows=rows,
@@ -89,8 +91,15 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
             start=request.start,
             device=request.device,
             resume=request.resume,
+            begun=lambda: _describe(request, engine, folder),
             report=seen,
         )
+    return processes.by_first(lambda: _finish(request, engine, material, folder, console))
+
+
+def _finish(
+    request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
+) -> Run:
     progress.plot_log(folder / "log.jsonl", folder / "loss.png")
     passport, results = finishing.finish(request, engine, material, folder, console)
     return Run(folder, passport, results)

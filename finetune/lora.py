@@ -20,7 +20,7 @@ from core.metrics import LanguageModel
 from core.prompting import Encoded
 from core.task import Example, In, Task
 from finetune import loop, optimizers
-from finetune.batches import Batch, Plan, answer_loss
+from finetune.batches import Batch, Plan, answer_loss, share
 from finetune.checkpoint import State
 from finetune.scoring import score, selected
 from finetune.settings import FinetuneSettings
@@ -49,6 +49,7 @@ def train(
     start: Path | None = None,
     device: str = "auto",
     resume: bool = False,
+    begun: Callable[[], None] = lambda: None,
     report: Callable[[loop.Progress], None] = lambda progress: None,
 ) -> State:
     """Leave the adapter that validated best in `folder/adapter`; begin from the one in `start`."""
@@ -59,7 +60,7 @@ def train(
     try:
         with engine.adapters.training(NAME), attention(engine.backbone, lesson.rows):
             job = _job(engine, lesson, settings, folder, start)
-            return loop.run(job, device=device, resume=resume, report=report)
+            return loop.run(job, device=device, resume=resume, begun=begun, report=report)
     finally:
         engine.adapters.delete(NAME)
 
@@ -182,6 +183,7 @@ def _job(
         loss=answer_loss,
         weights=lambda: stack.state(NAME),
         restore=restore,
+        share=share,
         validate=lambda: validate(application, lesson.validation),
         value=lambda metrics: selected(task, metrics),
         keep_best=lambda: stack.save(NAME, folder / "adapter"),

@@ -19,14 +19,13 @@ from core.task import Choice, Example, In, Task
 from finetune import lora
 from finetune.batches import Plan, answer_loss
 from finetune.examples import Reading
+from finetune.memory import Memory, forecast, must_fit
 from finetune.settings import FinetuneSettings
 
 _PERCENTILES = (50, 90, 99, 100)
 _PROBES = 3
 _LONG_CONTEXT = 2048
 """Above it a training row takes a quarter of the context unless `max_length` says otherwise."""
-_ACTIVATIONS = 40
-"""Values kept per token, layer and hidden unit for the backward pass of a Llama block: measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class Preview:
     learning_rate: float
     steps: int
     seconds: float
-    bytes: int
+    memory: Memory
     sample: str
 
     def lines(self) -> list[str]:
@@ -69,7 +68,8 @@ class Preview:
             f"shortened to that, {self.cut:,} answers cut, {self.unlearnable:,} left with nothing to learn",
             f"answers that end in end-of-text: {self.ends:.0%}",
             f"learning rate: {self.learning_rate:g}",
-            f"steps: {self.steps:,}, about {_duration(self.seconds)} and {self.bytes / 2**30:.1f} GiB",
+            f"steps: {self.steps:,}, about {_duration(self.seconds)}",
+            f"memory at the peak: {self.memory}",
             f"the first example, the answer in brackets: {self.sample}",
         ]
 
@@ -124,6 +124,8 @@ def preview(
     steps = lora.steps_of(settings, batches)
     lengths = np.array([len(row.input_ids) for row in rows])
     longest, bound = _bound(backbone, settings)
+    needed = forecast(engine, batches, settings)
+    must_fit(needed, engine)
     return Preview(
         rows=reading.rows,
         problems=tuple(map(str, reading.problems)),
@@ -139,7 +141,7 @@ def preview(
         learning_rate=settings.learning_rate,
         steps=steps,
         seconds=_forecast(task, validation, engine, batches, settings, steps),
-        bytes=_memory(backbone, settings),
+        memory=needed,
         sample=_shown(rows[0], backbone),
     )
 
@@ -169,7 +171,7 @@ def _forecast(
     """Seconds of the whole run: steps, and evaluations on a few rows scaled up."""
     engine.adapters.create("trial", settings.lora, seed=0)
     try:
-        with engine.adapters.use("trial"):
+        with engine.adapters.training("trial"), lora.attention(engine.backbone, batches.rows):
             step = statistics.median(_timed(engine, batches, n) for n in range(_PROBES))
         few = validation[:8]
         start = time.perf_counter()
@@ -187,14 +189,6 @@ def _timed(engine: Engine, batches: Plan, number: int) -> float:
     start = time.perf_counter()
     answer_loss(engine.adapters.model, batch)[0].backward()
     return time.perf_counter() - start
-
-
-def _memory(backbone: Backbone, settings: FinetuneSettings) -> int:
-    """Bytes: weights in fp32, and what the backward pass keeps of a full batch."""
-    shape = backbone.model.config
-    activations = settings.max_batch_tokens * shape.num_hidden_layers * shape.hidden_size
-    logits = 3 * settings.max_batch_tokens // 2 * shape.vocab_size
-    return 4 * (backbone.size + _ACTIVATIONS * activations + logits)
 
 
 def _shown(row: Encoded, backbone: Backbone) -> str:

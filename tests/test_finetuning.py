@@ -25,7 +25,7 @@ from finetune import finetuning, lora, preview
 from finetune.batches import Plan, answer_loss, collate
 from finetune.examples import read_examples
 from finetune.loop import Interrupted
-from finetune.material import Request, gather
+from finetune.material import Request, gather, run_folder
 from finetune.settings import FinetuneSettings
 
 QUIET = Console(quiet=True)
@@ -209,7 +209,7 @@ def test_the_preview_says_what_will_be_learned(tmp_path, backbone):
     seen = finetuning.look(request, engine, gather(request))
     assert seen.rows == 64 and seen.validation == 16 and seen.unlearnable == 0
     assert seen.token_lengths[100] >= seen.token_lengths[50] > 3
-    assert seen.steps == 96 and seen.seconds > 0 and seen.bytes > 0
+    assert seen.steps == 96 and seen.seconds > 0 and seen.memory.total > 0
     assert "Sentiment:⟦" in seen.sample
     assert engine.adapters.names == ()
 
@@ -296,7 +296,7 @@ def test_what_is_shortened_is_told_in_rows(tmp_path, backbone):
 
 
 def test_answers_that_lose_their_end_are_told(tmp_path, backbone):
-    request = asked(tmp_path, task="generation", settings={"max_length": 4})
+    request = asked(tmp_path, task="generation", settings={"max_length": 12})
     seen = finetuning.look(request, Engine(backbone), gather(request))
     assert seen.cut == seen.examples
 
@@ -314,3 +314,20 @@ def test_rows_take_a_quarter_of_a_long_context(settings, expected, backbone):
 def test_a_row_longer_than_a_batch_is_refused():
     with pytest.raises(BadSetting, match=r"row of 40 tokens .*max_batch_tokens = 32.*--max-length"):
         Plan([Encoded(list(range(40)), 3)], padding=0, max_tokens=32, max_rows=4, seed=0)
+
+
+def test_a_refused_resumption_changes_nothing(tmp_path, tokenizer):
+    first = asked(tmp_path, settings={"max_steps": 2})
+    learned(first, backbones.create("nano", tokenizer))
+    before = {path: path.read_bytes() for path in first.output.rglob("*") if path.is_file()}
+    again = asked(tmp_path, resume=True, settings={"max_steps": 3})
+    with pytest.raises(Mismatch, match="max_steps: 2 then, 3 now"):
+        learned(again, backbones.create("nano", tokenizer))
+    assert before == {path: path.read_bytes() for path in first.output.rglob("*") if path.is_file()}
+
+
+def test_a_run_killed_before_its_first_checkpoint_may_be_resumed(tmp_path):
+    with pytest.raises(BadSetting, match="No run to go on with"):
+        run_folder("sentiment", tmp_path, resume=True)
+    (tmp_path / "config.yaml").write_text("task: sentiment\n")
+    assert run_folder("sentiment", tmp_path, resume=True) == tmp_path

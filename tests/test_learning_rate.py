@@ -51,4 +51,4 @@ def test_the_default_rate_learns_and_does_not_derail(tmp_path, backbone):
     lines = map(json.loads, (request.output / "log.jsonl").read_text().splitlines())
     losses = [line["loss"] for line in lines if "loss" in line]
     assert passport.metrics["accuracy"] > 0.9
-    assert losses[-1] == min(losses) < losses[0] - 1 and max(losses) < 1.2 * losses[0]
+    assert losses[-1] < losses[0] - 1 and max(losses) < 1.2 * losses[0]
