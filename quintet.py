@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from commands import answering, evaluating, keeping, leaking, training
+from commands import answering, benching, evaluating, keeping, leaking, training
 from core.errors import QuintetError, Stopped
 
 KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -45,6 +45,10 @@ adapters.command("show")(keeping.show_adapter)
 adapters.command("verify")(keeping.verify_adapters)
 adapters.command("install")(keeping.install_adapter)
 app.add_typer(adapters, name="adapters")
+bench = _group("Our training beside what one would write instead, on this machine.")
+bench.command("finetune")(benching.bench_finetune)
+bench.command("pretrain")(benching.bench_pretrain)
+app.add_typer(bench, name="bench")
 app.command()(keeping.doctor)
 
 
