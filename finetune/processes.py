@@ -43,7 +43,7 @@ def by_first(work: Callable[[], T]) -> T:
         (done, found), *_ = _broadcast([None])
         if not done:
             raise SystemExit(2)
-        return found  # type: ignore[no-any-return]
+        return found
     try:
         made = work()
     except BaseException:

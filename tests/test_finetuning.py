@@ -298,7 +298,8 @@ def test_what_is_shortened_is_told_in_rows(tmp_path, backbone):
 def test_answers_that_lose_their_end_are_told(tmp_path, backbone):
     request = asked(tmp_path, task="generation", settings={"max_length": 12})
     seen = finetuning.look(request, Engine(backbone), gather(request))
-    assert seen.cut == seen.examples
+    assert 0 < seen.cut < seen.examples
+    assert any(f"{seen.cut} answers cut" in line for line in seen.lines())
 
 
 @pytest.mark.parametrize(

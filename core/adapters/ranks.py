@@ -61,7 +61,7 @@ def _matrices(model: nn.Module) -> Iterator[tuple[str, Any]]:
     for name, module in model.named_modules():
         if ".base_layer" in name or ".lora_" in name:
             continue
-        base: Any = module.get_base_layer() if hasattr(module, "get_base_layer") else module  # type: ignore[operator]
+        base: Any = module.get_base_layer() if hasattr(module, "get_base_layer") else module
         if isinstance(base, nn.Linear | Conv1D | nn.Embedding):
             yield name, base
 
@@ -74,4 +74,4 @@ def _wanted(config: LoraConfig, name: str, module: nn.Module, head: nn.Module | 
 
 def _rank(config: LoraConfig, name: str) -> int:
     pattern = config.rank_pattern or {}
-    return int(pattern.get(get_pattern_key(pattern.keys(), name), config.r))
+    return int(pattern.get(get_pattern_key(list(pattern), name), config.r))
