@@ -27,7 +27,7 @@ def ours(order: Order) -> dict[str, Any]:
         adam_beta2=0.999,
         weight_decay=0.0,
         warmup_steps=1,
-        lr_scheduler_type="linear",
+        lr_scheduler_type="constant",
         max_steps=steps,
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -99,9 +99,11 @@ def _trained(order: Order, **changes: Any) -> dict[str, Any]:
             num_train_epochs=order.epochs,
             per_device_train_batch_size=order.batch_size,
             learning_rate=order.learning_rate,
+            lr_scheduler_type="constant",
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
+            use_cpu=not torch.cuda.is_available(),
             seed=0,
             **changes,
         )

@@ -146,7 +146,7 @@ def _contest(order: Order, names: list[str], rounds: int, json: bool) -> None:
 def _show(found: Sequence[Measured]) -> None:
     from rich.table import Table
 
-    table = Table(*("", "examples/s", "tokens/s", "peak MiB", "of the roof", "loss", "seconds"))
+    table = Table("", "ex./s", "tok./s", "peak MiB", "roof", "loss", "s", box=None)
     for one in found:
         row = one.row()
         table.add_row(
