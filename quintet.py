@@ -10,6 +10,7 @@ import typer
 from commands import (
     answering,
     backbones,
+    benching,
     calibrating,
     evaluating,
     keeping,
@@ -63,6 +64,10 @@ adapters.command("renew")(keeping.renew_adapters)
 adapters.command("install")(keeping.install_adapter)
 adapters.command("remove")(keeping.remove_adapter)
 app.add_typer(adapters, name="adapters")
+bench = _group("Our training beside what one would write instead, on this machine.")
+bench.command("finetune")(benching.bench_finetune)
+bench.command("pretrain")(benching.bench_pretrain)
+app.add_typer(bench, name="bench")
 app.command()(keeping.doctor)
 
 
@@ -79,7 +84,7 @@ def main() -> None:
         # What typer.Exit carries comes back as a number.
         sys.exit(app(arguments, standalone_mode=False))
     except Stopped as stop:
-        _fail(str(stop), 130)
+        _fail(str(stop) if os.environ.get("RANK", "0") == "0" else "", 130)
     except QuintetError as error:
         _fail(f"error: {error}", 2)
     except KeyboardInterrupt:
@@ -91,7 +96,8 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(" ".join(message.split()), file=sys.stderr)
+    if message:
+        print(" ".join(message.split()), file=sys.stderr)
     sys.exit(code)
 
 

@@ -61,11 +61,11 @@ Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines: JSON on stdout, nothing else.")]
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """Where people read; progress goes to stderr."""
     from rich.console import Console
 
-    return Console(stderr=stderr, soft_wrap=True, highlight=False)
+    return Console(stderr=stderr, quiet=quiet, soft_wrap=True, highlight=False)
 
 
 def dumped(value: Any) -> str:

@@ -64,12 +64,13 @@ def pretrain(
     ] = False,
 ) -> None:
     """Pre-train a backbone from random weights. Any key may be given: --learning-rate 0.003"""
-    from finetune import pretraining, settings
+    from finetune import pretraining, processes, settings
 
     given = settings.flags(context.args)
     if data:
         given["data"] = [settings.Part.parsed(text) for text in data]
     keys = settings.read(settings.PretrainSettings, config, given)
+    processes.start(device)
     pretraining.run(
         keys,
         all_tasks(),
@@ -77,9 +78,10 @@ def pretrain(
         output,
         device=device,
         resume=resume,
-        console=console(stderr=True),
+        console=console(stderr=True, quiet=not processes.first()),
     )
-    typer.echo(f"{output / 'backbone'}")
+    if processes.first():
+        typer.echo(f"{output / 'backbone'}")
 
 
 def finetune(
@@ -129,23 +131,28 @@ def finetune(
         command=typed(),
     )
     material = gather(request)  # before torch loads: bad rows are told at once
-    screen = console(stderr=True)
+    from core.adapters import registry
+    from finetune import finetuning, processes
+
+    processes.start(device)
+    screen = console(stderr=True, quiet=not processes.first())
     for line in remarks(found, material.train):
         screen.print(line, markup=False)
-    from core.adapters import registry
-    from finetune import finetuning
-
     engine = open_engine(backbone, device)
     if not from_base:
         request = replace(request, start=finetuning.warm_start(found, engine, keys))
-    for line in finetuning.look(request, engine, material).lines():
+    for line in processes.by_first(lambda: finetuning.look(request, engine, material).lines()):
         screen.print(line, markup=False)
     if dry_run:
         return
     if seeds:
+        if processes.several():
+            raise BadSetting("--seeds runs in one process. Start it without torchrun.")
         _each_seed(request, engine, seeds, screen)
         return
     run = finetuning.finetune(request, engine, material, screen)
+    if not processes.first():
+        return
     made = run.passport
     values = ", ".join(f"{name} {value:.4f}" for name, value in made.metrics.items())
     typer.echo(f"{run.folder / 'adapter'}: {values} on {made.rows} {made.scored_on} examples")

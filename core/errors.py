@@ -57,6 +57,10 @@ class Diverged(QuintetError):
     """Training produced values that are not numbers, or a loss that ran away."""
 
 
+class Busy(QuintetError):
+    """Another process writes where this one would."""
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """' Did you mean 'x'?' for the most similar allowed word, or an empty string."""
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)

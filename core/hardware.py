@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
-from functools import cache
 
+import psutil
 import torch
 
 _SIZE = 1024
@@ -33,9 +32,22 @@ class Machine:
         return self.flops_bf16 if bf16 else self.flops_fp32
 
 
-@cache
+_known: dict[str, Machine] = {}
+
+
 def measure(device: str = "cpu") -> Machine:
-    """About a second: times one large matrix product in each precision."""
+    """About a second, the first time: one large matrix product in each precision."""
+    if device not in _known:
+        _known[device] = _measured(device)
+    return _known[device]
+
+
+def remember(device: str, machine: Machine) -> None:
+    """Take `machine` for what `measure` finds, as several processes must do alike."""
+    _known[device] = machine
+
+
+def _measured(device: str) -> Machine:
     fp32 = _flops(device, torch.float32, _SIZE)
     # A small probe first: without hardware support a large bf16 product takes minutes.
     quick = _flops(device, torch.bfloat16, _SIZE // 8)
@@ -44,7 +56,7 @@ def measure(device: str = "cpu") -> Machine:
     return Machine(
         device=device,
         cores=torch.get_num_threads(),
-        memory=available_memory(),
+        memory=all_memory(),
         flops_fp32=fp32,
         flops_bf16=bf16,
     )
@@ -63,9 +75,16 @@ def _flops(device: str, dtype: torch.dtype, size: int, repeats: int = 5) -> floa
     return 2 * float(size) ** 3 / best
 
 
-def available_memory() -> int:
-    """Bytes of memory this machine has in all."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def all_memory() -> int:
+    """Bytes of memory this machine has."""
+    return int(psutil.virtual_memory().total)
+
+
+def free_memory(device: str = "cpu") -> int:
+    """Bytes that a process may still take on a device now, without swapping."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 def pick_device(device: str = "auto") -> str:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from core.errors import BadSetting
 from core.prompting import Encoded
 
 _JITTER = 0.15
@@ -29,6 +30,31 @@ class Batch:
     """(true places of `kept`,)"""
     tokens: int
     """Read, without padding."""
+    lengths: Tensor
+    """(rows,), without padding."""
+
+
+def share(batch: Batch, rank: int, world: int) -> Batch:
+    """Every `world`th row, from `rank` on; where there is none, one row that teaches nothing."""
+    mine = torch.arange(len(batch.ids)) % world == rank
+    if not mine.any():
+        nothing = torch.zeros_like(batch.kept[:1])
+        return Batch(batch.ids[:1], nothing, batch.targets[:0], 0, batch.lengths[:1])
+    lengths = batch.lengths[mine]
+    longest = int(lengths.max())
+    places = mine.repeat_interleave(batch.kept.sum(1))
+    ids, kept = batch.ids[mine, :longest], batch.kept[mine, :longest]
+    return Batch(ids, kept, batch.targets[places], int(lengths.sum()), lengths)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of one batch: what memory it takes follows from these."""
+
+    rows: int
+    longest: int
+    learned: int
+    """Places whose next token is learned."""
 
 
 @dataclass
@@ -43,10 +69,29 @@ class Plan:
     _batches: list[list[int]] = field(default_factory=list)
     _epochs: int = 0
 
+    def __post_init__(self) -> None:
+        """A longer row would make a batch of its own, however much memory that takes."""
+        longest = max((len(row.input_ids) for row in self.rows), default=0)
+        if longest > self.max_tokens:
+            raise BadSetting(
+                f"A row of {longest} tokens does not fit into a batch of max_batch_tokens = "
+                f"{self.max_tokens}. Raise that, or set --max-length {self.max_tokens} or less."
+            )
+
     @property
     def per_epoch(self) -> int:
         """Batches of the first pass over the rows; later passes differ by very few."""
         return len(self._epoch(0))
+
+    def shapes(self) -> list[Shape]:
+        """Of all batches of the first pass."""
+        return [self._shape([self.rows[place] for place in batch]) for batch in self._epoch(0)]
+
+    @staticmethod
+    def _shape(rows: Sequence[Encoded]) -> Shape:
+        lengths = [len(row.input_ids) for row in rows]
+        learned = sum(lengths) - sum(row.answer_start for row in rows)
+        return Shape(len(rows), max(lengths), learned)
 
     def at(self, number: int) -> Batch:
         """The batch of that number."""
@@ -82,7 +127,8 @@ def collate(rows: Sequence[Encoded], padding: int) -> Batch:
         ids[number, : len(row.input_ids)] = torch.tensor(row.input_ids)
         kept[number, row.answer_start - 1 : len(row.input_ids) - 1] = True
     targets = ids.roll(-1, 1)[kept]
-    return Batch(ids, kept, targets, sum(len(row.input_ids) for row in rows))
+    lengths = torch.tensor([len(row.input_ids) for row in rows])
+    return Batch(ids, kept, targets, int(lengths.sum()), lengths)
 
 
 def answer_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, int, int]:

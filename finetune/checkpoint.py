@@ -6,19 +6,21 @@ import json
 import pickle
 import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core import store
-from core.errors import Damaged, Mismatch
+from core.errors import Busy, Damaged, Mismatch
 
 _FILES = ("weights.safetensors", "optimizer.pt", "state.json")
 _UNREADABLE = (
@@ -86,13 +88,52 @@ def load(
                 f"Remove the folder to go on from the checkpoint before it."
             )
     weights = _read(path / _FILES[0], load_file)
-    memory = _read(path / _FILES[1], lambda file: torch.load(file, weights_only=True))
+    memory = _read(path / _FILES[1], _on_cpu)
     state, then = _read(path / _FILES[2], _state_and_identity)
     _check(then, identity, path)
     for optimizer, found in zip(optimizers, memory["optimizers"], strict=True):
         optimizer.load_state_dict(found)
     restore_random_state(memory["random"])
     return state, weights
+
+
+def _on_cpu(path: Path) -> Any:
+    """Whatever machine it was written on; an optimizer takes its state to where its weights are."""
+    return torch.load(path, weights_only=True, map_location="cpu")
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Drop what was logged after `step`, and a last line that was torn: those steps come again."""
+    lines = (
+        path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    )
+    kept = [line for line in lines if (found := _step_of(line)) is not None and found <= step]
+    if len(kept) < len(lines):
+        store.write_text(path, "".join(f"{line}\n" for line in kept))
+
+
+def _step_of(line: str) -> int | None:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """One run, one writer: raises `Busy` where another process holds the folder's lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise Busy(
+            f"Another process trains in {folder}. Wait for it, or give another --output."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _read(path: Path, reader: Callable[[Path], T]) -> T:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import store
-from core.errors import BadData, BadSetting, nearest
+from core.errors import BadData, BadSetting, Mismatch, nearest
 from core.script import language_of
 from core.task import Task, joint
 from finetune import data
@@ -47,13 +47,22 @@ def build(
     *,
     tasks: Mapping[str, Task[Any]],
     seed: int = 0,
+    keep: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corpus:
-    """Tokenise into `folder`, or open what was tokenised there from the same parts."""
+    """Tokenise into `folder`, or open what was tokenised there from the same parts.
+
+    With `keep`, tokens of other parts that are there raise `Mismatch`.
+    """
     train, held_out = documents(parts, tasks)
     random.Random(seed).shuffle(train)
     digest = _digest(train, held_out, tokenizer)
     if not _fits(folder, digest):
+        if keep and folder.is_dir():
+            raise Mismatch(
+                f"{folder} was made from other texts or another tokenizer. Give those again, or "
+                "begin anew with another --output."
+            )
         with store.new_folder(folder) as new:
             _write(new, train, held_out, tokenizer, digest, progress)
     return open_corpus(folder)

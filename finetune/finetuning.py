@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from core.adapters.passport import Passport, read_passport
 from core.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
 from core.task import In, Task
-from finetune import finishing, lora, preview, progress
+from finetune import finishing, learning_rate, lora, memory, preview, processes, progress
 from finetune.data import layout_of
 from finetune.material import RUNS, Material, Request
 from finetune.report.results import Results
@@ -56,6 +56,7 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
 
 def look(request: Request[In], engine: Engine, material: Material[In]) -> preview.Preview:
     """What the run would learn and cost."""
+    request = _fitted(request, engine)
     rows = preview.encode(request.task, material.train.examples, engine.backbone, request.settings)
     return preview.preview(
         request.task,
@@ -69,12 +70,14 @@ def look(request: Request[In], engine: Engine, material: Material[In]) -> previe
 
 def finetune(request: Request[In], engine: Engine, material: Material[In], console: Console) -> Run:
     """Train, score once on the test rows, and write adapter, passport, card and plot."""
-    task = request.task
+    request, task = _fitted(request, engine), request.task
     encoded = preview.encode(task, material.train.examples, engine.backbone, request.settings)
     rows = preview.learnable(encoded, request.settings.max_bad_fraction)
-    folder = request.output or store.new_run(RUNS, task.name, "finetune")
-    folder.mkdir(parents=True, exist_ok=True)
-    _describe(request, engine, folder)
+    batches = lora.plan(rows, engine.backbone, request.settings)
+    memory.must_fit(memory.forecast(engine, batches, request.settings), engine)
+    folder = processes.by_first(
+        lambda: request.output or store.new_run(RUNS, task.name, "finetune")
+    )
     lesson = lora.Lesson(
         task=task,
         rows=rows,
@@ -90,11 +93,22 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
             start=request.start,
             device=request.device,
             resume=request.resume,
+            begun=lambda: _describe(request, engine, folder),
             report=seen,
         )
+    return processes.by_first(lambda: _finish(request, engine, material, folder, console))
+
+
+def _finish(
+    request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
+) -> Run:
     progress.plot_log(folder / "log.jsonl", folder / "loss.png")
     passport, results = finishing.finish(request, engine, material, folder, console)
     return Run(folder, passport, results)
+
+
+def _fitted(request: Request[In], engine: Engine) -> Request[In]:
+    return replace(request, settings=learning_rate.fitted(request.settings, engine.backbone))
 
 
 def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:

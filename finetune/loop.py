@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,11 +18,12 @@ from torch import Tensor, nn
 
 from core import hardware
 from core.errors import Diverged, Stopped
-from finetune import checkpoint
+from finetune import checkpoint, processes
 from finetune.checkpoint import State
 from finetune.guards import Guard
 from finetune.optimizers import schedule
 from finetune.settings import LoopSettings
+from finetune.signals import stop_signals
 
 log = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
@@ -45,6 +45,9 @@ class Job(Generic[Batch]):
     """Summed nats over the learned tokens, how many those are, and all tokens read."""
     weights: Callable[[], Mapping[str, Tensor]]
     restore: Callable[[Mapping[str, Tensor]], None]
+    share: Callable[[Batch, int, int], Batch]
+    """The part of a batch that one of several processes reads, from its rank and their number; a
+    process that is left without a row reads one and learns nothing from it."""
     validate: Callable[[], dict[str, float]]
     value: Callable[[dict[str, float]], float]
     """The number to maximise, from what `validate` measured."""
@@ -82,10 +85,16 @@ def run(
     *,
     device: str = "auto",
     resume: bool = False,
+    begun: Callable[[], None] = lambda: None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> State:
-    """Train to the end, or to the stop that validation calls for; returns where it stands."""
-    return _Loop(job, device, report).run(resume)
+    """Train to the end, or to the stop that validation calls for; returns where it stands.
+
+    `begun` is called by the first process once nothing can be refused any more. Raises `Busy` where
+    another process writes into the same folder.
+    """
+    with checkpoint.writing(job.folder) if processes.first() else nullcontext():
+        return _Loop(job, device, report).run(resume, begun)
 
 
 class _Loop(Generic[Batch]):
@@ -102,46 +111,55 @@ class _Loop(Generic[Batch]):
             cpu=place == "cpu", mixed_precision="bf16" if self.bf16 and not half else "no"
         )
         self.bf16 = self.bf16 or half
-        self.model = self.accelerator.prepare_model(job.model)
+        self.model, *self.optimizers = self.accelerator.prepare(job.model, *job.optimizers)
         if self.settings.torch_compile:
             self.model = torch.compile(self.model)
         self.share = schedule(self.settings, job.steps)
         self.rates = [g["lr"] for o in job.optimizers for g in o.param_groups]
         self.guard = Guard()
         self.state = State()
+        self.saved = -1
+        self.stopped: Callable[[], bool] = lambda: False
 
-    def run(self, resume: bool) -> State:
+    def run(self, resume: bool, begun: Callable[[], None]) -> State:
         """All steps, with validation, checkpoints and an orderly end on a signal."""
-        if resume:
-            self._resume()
-        with _stop_signals() as stopped:
-            if self.settings.eval_on_start and self.state.step == 0:
-                self._validate()
-            while not self.state.finished and self.state.step < self.job.steps:
-                self._step()
-                self._after_step()
-                if stopped():
-                    self._save()
-                    raise Interrupted(self.job.folder, self.state.step)
-        if not self.state.finished:
-            self._finish()
+        self._resume() if resume else None
+        if processes.first():
+            begun()
+        try:
+            with stop_signals() as self.stopped:
+                self._steps()
+        finally:
+            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         return self.state
+
+    def _steps(self) -> None:
+        if self.settings.eval_on_start and self.state.step == 0 and not self.state.finished:
+            self._validate()
+        while not self.state.finished and self.state.step < self.job.steps:
+            self._step()
+            self._after_step()
+            if self._asked_to_stop() and not self.state.finished:
+                self._save()
+                raise Interrupted(self.job.folder, self.state.step)
+        self._finish()
 
     def _resume(self) -> None:
         found = checkpoint.checkpoints(self.job.folder)
-        if not found:
-            return
-        self.state, weights = checkpoint.load(found[-1], self.job.optimizers, self.job.identity)
-        self.guard = Guard(self.state.guard)
-        self.job.restore(weights)
-        self._cut_log()
+        if found:
+            self.state, weights = checkpoint.load(found[-1], self.job.optimizers, self.job.identity)
+            self.guard = Guard(self.state.guard)
+            self.job.restore(weights)
+            self.saved = self.state.step
+        if processes.first():
+            checkpoint.cut_log(self.job.folder / "log.jsonl", self.state.step if found else -1)
 
-    def _cut_log(self) -> None:
-        """Drop what was logged after the checkpoint: those steps come again."""
-        path = self.job.folder / "log.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= self.state.step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    def _asked_to_stop(self) -> bool:
+        """Whether any process was: all of them end after the same step."""
+        asked = torch.tensor(float(self.stopped()), device=self.accelerator.device)
+        if processes.several():
+            asked = self.accelerator.reduce(asked, "sum")
+        return bool(asked > 0)
 
     def _step(self) -> None:
         start, step = time.perf_counter(), self.state.step
@@ -151,11 +169,11 @@ class _Loop(Generic[Batch]):
         mean = nats / max(learned, 1)
         norm = self._clip()
         if self.guard.accepts(mean, norm, step):
-            for optimizer in self.job.optimizers:
+            for optimizer in self.optimizers:
                 optimizer.step()
         else:
             self.state.skipped += 1
-        for optimizer in self.job.optimizers:
+        for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         self.state.step += 1
         self.state.tokens += read
@@ -164,19 +182,21 @@ class _Loop(Generic[Batch]):
         self._note(mean, norm, read, seconds)
 
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int, int]:
-        """Sums over micro-batches and processes, so that accumulation changes nothing."""
+        """Sums over micro-batches and processes, so that neither accumulation nor their number counts."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         nats, learned, read = 0.0, 0, 0
-        for batch in batches[rank::world]:
+        for batch in batches:
+            part = self.job.share(batch, rank, world) if world > 1 else batch
             with self.accelerator.autocast():
-                loss, tokens, all_tokens = self.job.loss(self.model, batch)
+                loss, tokens, all_tokens = self.job.loss(self.model, part)
             self.accelerator.backward(loss)
             nats, learned, read = nats + float(loss.detach()), learned + tokens, read + all_tokens
+        sums = [nats, float(learned), float(read)]
         if world > 1:
-            sums = torch.tensor([nats, learned, read], device=self.accelerator.device)
-            nats, learned, read = self.accelerator.reduce(sums, "sum").tolist()
-        self._scale_gradients(world / max(learned, 1))  # DDP has averaged over processes
-        return nats, int(learned), int(read)
+            local = torch.tensor(sums, dtype=torch.float64, device=self.accelerator.device)
+            sums = self.accelerator.reduce(local, "sum").tolist()
+        self._scale_gradients(world / max(sums[1], 1.0))  # DDP has averaged over processes
+        return sums[0], int(sums[1]), int(sums[2])
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for o in self.job.optimizers for g in o.param_groups for p in g["params"]]
@@ -187,7 +207,7 @@ class _Loop(Generic[Batch]):
 
     def _clip(self) -> float:
         limit = self.settings.max_grad_norm
-        return float(torch.nn.utils.clip_grad_norm_(self._parameters(), limit))
+        return float(self.accelerator.clip_grad_norm_(self._parameters(), limit))
 
     def _set_rates(self, share: float) -> None:
         groups = [g for o in self.job.optimizers for g in o.param_groups]
@@ -212,7 +232,7 @@ class _Loop(Generic[Batch]):
         )
 
     def _log(self, **values: float) -> None:
-        if not self.accelerator.is_main_process:
+        if not processes.first():
             return
         line = {"step": self.state.step, "tokens": self.state.tokens, **values}
         with (self.job.folder / "log.jsonl").open("a", encoding="utf-8") as file:
@@ -225,7 +245,7 @@ class _Loop(Generic[Batch]):
             self._save()
 
     def _validate(self) -> None:
-        metrics = self.job.validate()
+        metrics = processes.by_first(self.job.validate)
         value = self.job.value(metrics)
         self.state.metrics = metrics
         self._log(**metrics)
@@ -234,51 +254,33 @@ class _Loop(Generic[Batch]):
         if self.state.best is None or value > self.state.best:
             self.state.best, self.state.best_step = value, self.state.step
             self.state.evaluations_since_best = 0
-            self.job.keep_best()
+            if processes.first():
+                self.job.keep_best()
             return
         self.state.evaluations_since_best += 1
         patience = self.settings.early_stopping_patience
         self.state.finished = bool(patience) and self.state.evaluations_since_best >= patience
 
     def _save(self) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        self.state.guard = self.guard.memory()
-        checkpoint.save(
-            self.job.folder,
-            self.state,
-            self.job.weights(),
-            self.job.optimizers,
-            self.job.identity,
-            keep=self.settings.save_total_limit,
-        )
+        self.saved, self.state.guard = self.state.step, self.guard.memory()
+        if processes.first():
+            checkpoint.save(
+                self.job.folder,
+                self.state,
+                self.job.weights(),
+                self.job.optimizers,
+                self.job.identity,
+                keep=self.settings.save_total_limit,
+            )
+        self.accelerator.wait_for_everyone()
 
     def _finish(self) -> None:
-        if self.state.step % self.settings.eval_steps:
+        """Validate and save the last state, unless that is what was found on disk."""
+        if self.state.finished and self.saved == self.state.step:
+            return
+        if not self.state.finished and self.state.step % self.settings.eval_steps:
             self._validate()
         if self.state.best is not None and not math.isfinite(self.state.best):
             raise Diverged("Validation gave no finite value; the last good checkpoint is kept.")
         self.state.finished = True
         self._save()
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end the run after the step in hand; a second one ends it at once."""
-    seen: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-
-    try:
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: signals are somebody else's
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
 from core.application import Application
 from core.backbone import Backbone
 from core.engine import Engine
@@ -16,7 +20,7 @@ from core.metrics import LanguageModel
 from core.prompting import Encoded
 from core.task import Example, In, Task
 from finetune import loop, optimizers
-from finetune.batches import Batch, Plan, answer_loss
+from finetune.batches import Batch, Plan, answer_loss, share
 from finetune.checkpoint import State
 from finetune.scoring import score, selected
 from finetune.settings import FinetuneSettings
@@ -45,6 +49,7 @@ def train(
     start: Path | None = None,
     device: str = "auto",
     resume: bool = False,
+    begun: Callable[[], None] = lambda: None,
     report: Callable[[loop.Progress], None] = lambda progress: None,
 ) -> State:
     """Leave the adapter that validated best in `folder/adapter`; begin from the one in `start`."""
@@ -55,7 +60,7 @@ def train(
     try:
         with engine.adapters.training(NAME), attention(engine.backbone, lesson.rows):
             job = _job(engine, lesson, settings, folder, start)
-            return loop.run(job, device=device, resume=resume, report=report)
+            return loop.run(job, device=device, resume=resume, begun=begun, report=report)
     finally:
         engine.adapters.delete(NAME)
 
@@ -98,14 +103,46 @@ def attention(backbone: Backbone, rows: Sequence[Encoded]) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def flops_per_token(backbone: Backbone, rows: Sequence[Encoded], adapter: int) -> float:
+def flops_per_token(model: Any, rows: Sequence[Encoded]) -> float:
     """4 N + 4 V d f + 6 S: the frozen matrices forward and for the gradient of their input, the head at
     the share f of places that are learned, and the adapter's own S weights with their gradient.
+
+    Embeddings multiply nothing, and matrices that read them alone pass no gradient on: both are left
+    out, as attention is, so that the count is never above what is computed.
     """
-    table = backbone.model.get_input_embeddings().weight.numel()
     read = sum(len(row.input_ids) for row in rows)
-    learned = sum(len(row.input_ids) - row.answer_start for row in rows)
-    return 4.0 * (backbone.size - table - adapter) + 4.0 * table * learned / read + 6.0 * adapter
+    learned = sum(len(row.input_ids) - row.answer_start for row in rows) / read
+    head = model.get_output_embeddings()
+    total = 0.0
+    for module, passes_on in _products(model, rows[0].input_ids[:2]):
+        base = module.get_base_layer() if hasattr(module, "get_base_layer") else module
+        adapter = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        share = learned if module is head else 1.0
+        total += share * (2 + 2 * passes_on) * base.weight.numel() + (4 + 2 * passes_on) * adapter
+    return total
+
+
+def _products(model: Any, ids: Sequence[int]) -> list[tuple[Any, bool]]:
+    """The layers with a matrix that a forward pass calls, and whether their input has a gradient."""
+    called: list[tuple[Any, bool]] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        called.append((module, inputs[0].requires_grad))
+
+    inner = (".base_layer", ".lora_")
+    layers = [
+        module
+        for name, module in model.named_modules()
+        if (hasattr(module, "get_base_layer") or isinstance(module, nn.Linear | Conv1D))
+        and not any(part in name for part in inner)
+    ]
+    hooks = [layer.register_forward_pre_hook(note) for layer in layers]
+    try:
+        model(input_ids=torch.tensor([list(ids)], device=model.device), use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return called
 
 
 def validate(application: Application[In], examples: Sequence[Example[In]]) -> dict[str, float]:
@@ -146,13 +183,12 @@ def _job(
         loss=answer_loss,
         weights=lambda: stack.state(NAME),
         restore=restore,
+        share=share,
         validate=lambda: validate(application, lesson.validation),
         value=lambda metrics: selected(task, metrics),
         keep_best=lambda: stack.save(NAME, folder / "adapter"),
         start_counts=start is not None,  # a new adapter does nothing yet: it is never kept
-        flops_per_token=flops_per_token(
-            engine.backbone, lesson.rows, sum(p.numel() for p in stack.parameters(NAME))
-        ),
+        flops_per_token=flops_per_token(stack.model, lesson.rows),
         identity={
             "data": lesson.data_hash,
             "backbone": engine.backbone.fingerprint,

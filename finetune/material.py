@@ -54,17 +54,24 @@ class Material(Generic[In]):
 def run_folder(task: str, output: Path | None, *, resume: bool) -> Path | None:
     """The folder to go on with, or an empty one; None is a fresh `runs/<task>/<time>-finetune`.
 
-    Without `output` the newest run of the task is resumed.
+    Without `output` the newest run of the task is resumed. One that was killed before its first
+    checkpoint begins again.
     """
     if resume:
         runs = sorted((RUNS / task).glob("*/config.yaml"))
         found = output or (runs[-1].parent if runs else None)
-        if found is None or not any(found.glob("checkpoint-*")):
-            raise BadSetting(f"No checkpoint to go on from in {found or RUNS / task}.")
+        if found is None or not _holds_run(found):
+            raise BadSetting(
+                f"No run to go on with in {found or RUNS / task}. Begin one without --resume."
+            )
         return found
     if output and output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise BadSetting(f"{output} is not empty. Go on with --resume, or give another --output.")
     return output
+
+
+def _holds_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file() or any(folder.glob("checkpoint-*"))
 
 
 def gather(request: Request[In]) -> Material[In]:

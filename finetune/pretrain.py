@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from core import backbone as backbones
 from core import hardware
 from core.backbone import Backbone
-from core.errors import BadData
-from finetune import loop, optimizers
+from core.errors import BadData, BadSetting
+from finetune import loop, optimizers, processes
 from finetune.checkpoint import State
 from finetune.settings import PretrainSettings
 
@@ -45,9 +45,9 @@ class Windows:
         """The ids of a step, (rows, length + 1); cut at another offset each epoch."""
         epoch, place = divmod(step, self.per_epoch)
         generator = np.random.default_rng([self.seed, epoch])
-        count = (len(self.ids) - 1) // self.length - 1
-        offset = int(generator.integers(self.length)) if epoch and count >= self.rows else 0
-        order = generator.permutation(count if offset else count + 1)
+        spare = len(self.ids) - 1 - self.per_epoch * self.rows * self.length
+        offset = int(generator.integers(min(self.length, spare + 1))) if epoch else 0
+        order = generator.permutation((len(self.ids) - 1 - offset) // self.length)
         starts = order[place * self.rows : (place + 1) * self.rows] * self.length + offset
         rows = [np.asarray(self.ids[s : s + self.length + 1], dtype=np.int64) for s in starts]
         return torch.from_numpy(np.stack(rows))
@@ -98,6 +98,16 @@ def _spread(tokens: int, length: int, windows: int) -> list[int]:
     return all_starts[::stride][:windows]
 
 
+def share(ids: Tensor, rank: int, world: int) -> Tensor:
+    """The sequences that one of several processes reads."""
+    if len(ids) < world:
+        raise BadSetting(
+            f"{len(ids)} sequences a step are too few for {world} processes. "
+            f"Set --per-device-train-batch-size {world} or more."
+        )
+    return ids[rank::world]
+
+
 def steps_of(settings: PretrainSettings, windows: Windows) -> int:
     """Optimizer steps of the run."""
     if settings.max_steps > 0:
@@ -114,6 +124,7 @@ def pretrain(
     *,
     device: str = "auto",
     resume: bool = False,
+    begun: Callable[[], None] = lambda: None,
     report: Callable[[loop.Progress], None] = lambda progress: None,
 ) -> State:
     """Train every weight; the backbone ends up in `folder/backbone`."""
@@ -135,10 +146,12 @@ def pretrain(
         _job(backbone, corpus, settings, folder, windows),
         device=device,
         resume=resume,
+        begun=begun,
         report=report,
     )
-    final = backbones.refreshed(backbone)
-    backbones.save(final, folder / "backbone", half=settings.save_half)
+    if processes.first():
+        final = backbones.refreshed(backbone)
+        backbones.save(final, folder / "backbone", half=settings.save_half)
     return state
 
 
@@ -168,6 +181,7 @@ def _job(
         loss=next_token_loss,
         weights=lambda: dict(model.named_parameters()),
         restore=restore,
+        share=share,
         validate=lambda: bits_per_byte(backbone, corpus, windows.length),
         value=lambda metrics: -metrics["validation_loss"],
         flops_per_token=flops_per_token(backbone, windows.length),

@@ -13,7 +13,7 @@ from core import store
 from core.backbone import tokenizer as tokenizers
 from core.errors import BadSetting
 from core.task import Task
-from finetune import corpus, progress
+from finetune import checkpoint, corpus, processes, progress
 from finetune.pretrain import pretrain
 
 if TYPE_CHECKING:
@@ -41,16 +41,8 @@ def run(
     if (output / "log.jsonl").is_file() and not resume:
         raise BadSetting(f"{output} holds a run. Go on with --resume, or give another --output.")
     tokenizer: Any = tokenizers.load(tokenizer_folder)
-    store.write_text(output / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json")))
-    with progress.counting(console, "tokenising") as told:
-        packed = corpus.build(
-            settings.data,
-            tokenizer,
-            output / "tokens",
-            tasks=tasks,
-            seed=settings.seed,
-            progress=told,
-        )
+    processes.by_first(lambda: _tokenise(settings, tasks, tokenizer, output, console))
+    packed = corpus.open_corpus(output / "tokens")
     backbone = backbones.create(settings.preset, tokenizer, seed=settings.seed)
     console.print(
         f"{packed.documents:,} documents, {len(packed.train):,} tokens; "
@@ -58,10 +50,41 @@ def run(
     )
     with progress.training(console, "pre-training") as seen:
         state = pretrain(
-            backbone, packed, settings, output, device=device, resume=resume, report=seen
+            backbone,
+            packed,
+            settings,
+            output,
+            device=device,
+            resume=resume,
+            begun=lambda: store.write_text(
+                output / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"))
+            ),
+            report=seen,
         )
+    if not processes.first():
+        return
     progress.plot_log(output / "log.jsonl", output / "loss.png")
     measured = ", ".join(f"{name} {value:.4f}" for name, value in state.metrics.items())
     console.print(
         f"{state.step} steps, {state.tokens:,} tokens, {state.seconds / 60:.0f} min: {measured}"
     )
+
+
+def _tokenise(
+    settings: PretrainSettings,
+    tasks: Mapping[str, Task[Any]],
+    tokenizer: Any,
+    output: Path,
+    console: Console,
+) -> None:
+    """Those of a run that has checkpoints are never made anew."""
+    with progress.counting(console, "tokenising") as told:
+        corpus.build(
+            settings.data,
+            tokenizer,
+            output / "tokens",
+            tasks=tasks,
+            seed=settings.seed,
+            keep=bool(checkpoint.checkpoints(output)),
+            progress=told,
+        )

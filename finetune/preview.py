@@ -19,14 +19,13 @@ from core.task import Choice, Example, In, Task
 from finetune import lora
 from finetune.batches import Plan, answer_loss
 from finetune.examples import Reading
+from finetune.memory import Memory, forecast, must_fit
 from finetune.settings import FinetuneSettings
 
 _PERCENTILES = (50, 90, 99, 100)
 _PROBES = 3
 _LONG_CONTEXT = 2048
 """Above it a training row takes a quarter of the context unless `max_length` says otherwise."""
-_ACTIVATIONS = 40
-"""Values kept per token, layer and hidden unit for the backward pass of a Llama block: measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +38,24 @@ class Preview:
     validation: int
     token_lengths: dict[int, int]
     """Percentile → tokens of prompt and answer."""
-    shortened: float
-    """Share of examples whose prompt lost characters."""
+    longest: int
+    """The most tokens that a row may have."""
+    bound: str
+    """The key or the fact that sets it."""
+    shortened: int
+    """Rows whose prompt lost characters."""
+    cut: int
+    """Rows whose answer lost its end."""
     behind: int
     """Examples whose answer stood behind what fits: their passage was cut around it."""
     unlearnable: int
     """Examples with no answer token left."""
     ends: float
     """Share of the answers that end in end-of-text; labels need none."""
+    learning_rate: float
     steps: int
     seconds: float
-    bytes: int
+    memory: Memory
     sample: str
 
     def lines(self) -> list[str]:
@@ -60,10 +66,13 @@ class Preview:
             *(f"  left out: {problem}" for problem in self.problems[:10]),
             f"examples: {self.examples:,} to learn, {self.validation:,} to pick the checkpoint",
             f"tokens of an example, by percentile: {lengths}",
-            f"shortened to fit: {self.shortened:.1%}; nothing to learn: {self.unlearnable}",
+            f"rows may have {self.longest:,} tokens ({self.bound}): {self.shortened:,} prompts are "
+            f"shortened to that, {self.cut:,} answers cut, {self.unlearnable:,} left with nothing to learn",
             *([f"answers behind what fits, cut around: {self.behind}"] if self.behind else []),
             f"answers that end in end-of-text: {self.ends:.0%}",
-            f"steps: {self.steps:,}, about {_duration(self.seconds)} and {self.bytes / 2**30:.1f} GiB",
+            f"learning rate: {self.learning_rate:g}",
+            f"steps: {self.steps:,}, about {_duration(self.seconds)}",
+            f"memory at the peak: {self.memory}",
             f"the first example, the answer in brackets: {self.sample}",
         ]
 
@@ -81,9 +90,18 @@ def encode(
 
 def row_length(backbone: Backbone, settings: FinetuneSettings) -> int:
     """The most tokens of a training row: never more than a batch or the context holds."""
+    return _bound(backbone, settings)[0]
+
+
+def _bound(backbone: Backbone, settings: FinetuneSettings) -> tuple[int, str]:
+    """The most tokens of a training row, and what sets it."""
     context = backbone.context
-    wanted = settings.max_length or (context // 4 if context > _LONG_CONTEXT else context)
-    return min(wanted, context, settings.max_batch_tokens)
+    bounds = [(context, "the backbone's context"), (settings.max_batch_tokens, "max_batch_tokens")]
+    if settings.max_length:
+        bounds.append((settings.max_length, "max_length"))
+    elif context > _LONG_CONTEXT:
+        bounds.append((context // 4, "a quarter of the context; change it with max_length"))
+    return min(bounds)
 
 
 def learnable(rows: Sequence[Encoded], tolerate: float) -> list[Encoded]:
@@ -111,19 +129,26 @@ def preview(
     batches = lora.plan(learnable(rows, settings.max_bad_fraction), backbone, settings)
     steps = lora.steps_of(settings, batches)
     lengths = np.array([len(row.input_ids) for row in rows])
+    longest, bound = _bound(backbone, settings)
+    needed = forecast(engine, batches, settings)
+    must_fit(needed, engine)
     return Preview(
         rows=reading.rows,
         problems=tuple(map(str, reading.problems)),
         examples=len(rows),
         validation=len(validation),
         token_lengths={p: int(np.percentile(lengths, p)) for p in _PERCENTILES},
-        shortened=sum(row.dropped > 0 for row in rows) / len(rows),
+        longest=longest,
+        bound=bound,
+        shortened=sum(row.dropped > 0 for row in rows),
+        cut=_cut(task, rows, backbone),
         behind=sum(row.behind for row in rows),
         unlearnable=sum(len(row.input_ids) <= row.answer_start for row in rows),
         ends=_ends(task, rows, backbone),
+        learning_rate=settings.learning_rate,
         steps=steps,
         seconds=_forecast(task, validation, engine, batches, settings, steps),
-        bytes=_memory(backbone, settings),
+        memory=needed,
         sample=_shown(rows[0], backbone),
     )
 
@@ -133,6 +158,13 @@ def _ends(task: Task[Any], rows: Sequence[Encoded], backbone: Backbone) -> float
         return 0.0
     end = backbone.tokenizer.eos_token_id
     return sum(row.input_ids[-1] == end for row in rows) / len(rows)
+
+
+def _cut(task: Task[Any], rows: Sequence[Encoded], backbone: Backbone) -> int:
+    """Written answers end in end-of-text unless they were cut."""
+    if isinstance(task.answer, Choice):
+        return 0
+    return sum(row.input_ids[-1] != backbone.tokenizer.eos_token_id for row in rows)
 
 
 def _forecast(
@@ -146,7 +178,7 @@ def _forecast(
     """Seconds of the whole run: steps, and evaluations on a few rows scaled up."""
     engine.adapters.create("trial", settings.lora, seed=0)
     try:
-        with engine.adapters.use("trial"):
+        with engine.adapters.training("trial"), lora.attention(engine.backbone, batches.rows):
             step = statistics.median(_timed(engine, batches, n) for n in range(_PROBES))
         few = validation[:8]
         start = time.perf_counter()
@@ -164,14 +196,6 @@ def _timed(engine: Engine, batches: Plan, number: int) -> float:
     start = time.perf_counter()
     answer_loss(engine.adapters.model, batch)[0].backward()
     return time.perf_counter() - start
-
-
-def _memory(backbone: Backbone, settings: FinetuneSettings) -> int:
-    """Bytes: weights in fp32, and what the backward pass keeps of a full batch."""
-    shape = backbone.model.config
-    activations = settings.max_batch_tokens * shape.num_hidden_layers * shape.hidden_size
-    logits = 3 * settings.max_batch_tokens // 2 * shape.vocab_size
-    return 4 * (backbone.size + _ACTIVATIONS * activations + logits)
 
 
 def _shown(row: Encoded, backbone: Backbone) -> str:

@@ -101,7 +101,8 @@ class PretrainSettings(LoopSettings):
 class FinetuneSettings(LoopSettings):
     """`quintet finetune TASK`; every key of `peft.LoraConfig` goes under `lora`."""
 
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(0.0, gt=0)
+    """Not given, it follows the backbone's width and depth: `finetune/learning_rate.py`."""
     adam_beta2: float = Field(0.99, ge=0, lt=1)
     max_length: int = Field(0, ge=0)
     """Tokens of a training row, prompt and answer; 0 is the context, of a long one a quarter."""

@@ -26,7 +26,7 @@ from finetune import finetuning, lora, preview
 from finetune.batches import Plan, answer_loss, collate
 from finetune.examples import read_examples
 from finetune.loop import Interrupted
-from finetune.material import Request, gather
+from finetune.material import Request, gather, run_folder
 from finetune.settings import FinetuneSettings
 
 QUIET = Console(quiet=True)
@@ -118,7 +118,7 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
     material = gather(broken)
     lesson = lora.Lesson(
         task=broken.task,
-        rows=preview.encode(broken.task, material.train.examples, engine.backbone),
+        rows=preview.encode(broken.task, material.train.examples, engine.backbone, broken.settings),
         validation=material.validation.examples,
         data_hash=material.digest,
     )
@@ -210,7 +210,7 @@ def test_the_preview_says_what_will_be_learned(tmp_path, backbone):
     seen = finetuning.look(request, engine, gather(request))
     assert seen.rows == 64 and seen.validation == 16 and seen.unlearnable == 0
     assert seen.token_lengths[100] >= seen.token_lengths[50] > 3
-    assert seen.steps == 96 and seen.seconds > 0 and seen.bytes > 0
+    assert seen.steps == 96 and seen.seconds > 0 and seen.memory.total > 0
     assert "Sentiment:⟦" in seen.sample
     assert engine.adapters.names == ()
 
@@ -284,3 +284,52 @@ def test_any_causal_language_model_is_finetuned_saved_and_answered_with(
     again = Service(backbones.load(tmp_path / "model"), {"sentiment": request.task})
     after = again.application("sentiment", request.output / "adapter").predict(texts)
     assert [found.probabilities for found in after] == before
+
+
+def test_what_is_shortened_is_told_in_rows(tmp_path, backbone):
+    request = asked(tmp_path, settings={"max_length": 10})
+    engine = Engine(backbone)
+    seen = finetuning.look(request, engine, gather(request))
+    assert seen.longest == 10 and seen.token_lengths[100] <= 10
+    assert 0 < seen.shortened <= seen.examples
+    told = next(line for line in seen.lines() if line.startswith("rows may have 10 tokens"))
+    assert f"(max_length): {seen.shortened} prompts are shortened" in told
+
+
+def test_answers_that_lose_their_end_are_told(tmp_path, backbone):
+    request = asked(tmp_path, task="generation", settings={"max_length": 12})
+    seen = finetuning.look(request, Engine(backbone), gather(request))
+    assert 0 < seen.cut < seen.examples
+    assert any(f"{seen.cut} answers cut" in line for line in seen.lines())
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, 2048), ({"max_batch_tokens": 512}, 512), ({"max_length": 4096}, 2048),
+     ({"max_length": 4096, "max_batch_tokens": 9000}, 4096), ({"max_batch_tokens": 9000}, 2048)],
+)  # fmt: skip
+def test_rows_take_a_quarter_of_a_long_context(settings, expected, backbone):
+    backbone.model.config.max_position_embeddings = 8192
+    assert preview.row_length(backbone, FinetuneSettings(**settings)) == expected
+
+
+def test_a_row_longer_than_a_batch_is_refused():
+    with pytest.raises(BadSetting, match=r"row of 40 tokens .*max_batch_tokens = 32.*--max-length"):
+        Plan([Encoded(list(range(40)), 3)], padding=0, max_tokens=32, max_rows=4, seed=0)
+
+
+def test_a_refused_resumption_changes_nothing(tmp_path, tokenizer):
+    first = asked(tmp_path, settings={"max_steps": 2})
+    learned(first, backbones.create("nano", tokenizer))
+    before = {path: path.read_bytes() for path in first.output.rglob("*") if path.is_file()}
+    again = asked(tmp_path, resume=True, settings={"max_steps": 3})
+    with pytest.raises(Mismatch, match="max_steps: 2 then, 3 now"):
+        learned(again, backbones.create("nano", tokenizer))
+    assert before == {path: path.read_bytes() for path in first.output.rglob("*") if path.is_file()}
+
+
+def test_a_run_killed_before_its_first_checkpoint_may_be_resumed(tmp_path):
+    with pytest.raises(BadSetting, match="No run to go on with"):
+        run_folder("sentiment", tmp_path, resume=True)
+    (tmp_path / "config.yaml").write_text("task: sentiment\n")
+    assert run_folder("sentiment", tmp_path, resume=True) == tmp_path

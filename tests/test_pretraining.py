@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from core import backbone as backbones
-from core.errors import BadData, Damaged, Diverged, Mismatch
+from core.errors import BadData, Busy, Damaged, Diverged, Mismatch
 from finetune import checkpoint, corpus, loop, pretrain
 from finetune.settings import Part, PretrainSettings
 
@@ -235,6 +235,7 @@ def step_with(rows: int, accumulate: int, packed, tokenizer, folder: Path):
         loss=pretrain.next_token_loss,
         weights=lambda: {"norm": backbone.model.model.norm.weight},
         restore=lambda weights: None,
+        share=pretrain.share,
         validate=lambda: {"loss": 1.0},
         value=lambda metrics: -metrics["loss"],
     )
@@ -273,3 +274,72 @@ def test_bits_per_byte_are_those_counted_by_hand(packed, tokenizer):
 def test_the_flops_of_a_token_are_six_per_weight_and_attention(backbone):
     layers = 2 * (4 * 64 * 64 + 3 * 64 * 176 + 2 * 64) + 64
     assert pretrain.flops_per_token(backbone, 32) == 6 * (layers + 600 * 64) + 12 * 2 * 64 * 32
+
+
+@pytest.mark.parametrize("tokens", [4 * 32 + 1, 4 * 32 + 20, 5 * 32])
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_every_step_of_every_epoch_has_its_sequences(tokens, rows):
+    windows = pretrain.Windows(ids=list(range(tokens)), length=32, rows=rows, seed=0)
+    for step in range(3 * windows.per_epoch):
+        found = windows.at(step)
+        assert found.shape == (rows, 33)
+        assert torch.equal(found[:, 0] + 32, found[:, -1])
+
+
+def test_one_sequence_a_step_goes_on_through_two_epochs(packed, tokenizer, tmp_path):
+    state, _ = trained(
+        packed,
+        tokenizer,
+        tmp_path / "run",
+        per_device_train_batch_size=1,
+        max_steps=-1,
+        num_train_epochs=2,
+        eval_steps=10_000,
+        save_steps=10_000,
+    )
+    assert state.finished
+
+
+def test_a_torn_last_line_of_the_log_is_cut(packed, tokenizer, whole, stopped):
+    with (stopped / "log.jsonl").open("a") as file:
+        file.write('{"step": 5, "los')
+    trained(packed, tokenizer, stopped, resume=True)
+    assert logged(stopped) == logged(whole)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(packed, tokenizer, whole, tmp_path):
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    (folder / "log.jsonl").write_text('{"step": 1, "tokens": 128, "loss": 9.0}\n')
+    trained(packed, tokenizer, folder, resume=True)
+    assert logged(folder) == logged(whole)
+
+
+def test_early_stopping_saves_its_last_state(packed, tokenizer, tmp_path):
+    changes = dict(learning_rate=1e-12, eval_steps=1, early_stopping_patience=1, max_steps=8)
+    state, folder = trained(packed, tokenizer, tmp_path / "run", **changes, save_steps=100)
+    assert state.finished and state.step < 8
+    assert [path.name for path in checkpoint.checkpoints(folder)] == [f"checkpoint-{state.step}"]
+    log = (folder / "log.jsonl").read_bytes()
+    again, _ = trained(packed, tokenizer, folder, resume=True, **changes, save_steps=100)
+    assert again.step == state.step and (folder / "log.jsonl").read_bytes() == log
+
+
+def test_one_run_has_one_writer(packed, tokenizer, tmp_path):
+    with checkpoint.writing(tmp_path / "run"), pytest.raises(Busy, match="Another process trains"):
+        trained(packed, tokenizer, tmp_path / "run")
+    trained(packed, tokenizer, tmp_path / "run", max_steps=1)
+
+
+def test_tokens_of_a_run_are_not_made_anew_from_other_texts(packed, tokenizer, tmp_path):
+    (tmp_path / "b.jsonl").write_text('{"text": "held out"}\n')
+    parts = [
+        Part(path=str(tmp_path / "b.jsonl")),
+        Part(path=str(tmp_path / "b.jsonl"), split="validation"),
+    ]
+    corpus.build(parts, tokenizer, tmp_path / "tokens", tasks={})
+    (tmp_path / "b.jsonl").write_text('{"text": "changed"}\n')
+    before = (tmp_path / "tokens" / "corpus.json").read_bytes()
+    with pytest.raises(Mismatch, match="other texts"):
+        corpus.build(parts, tokenizer, tmp_path / "tokens", tasks={}, keep=True)
+    assert (tmp_path / "tokens" / "corpus.json").read_bytes() == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core import store
-from core.adapters.passport import PASSPORT, read_passport, seal_of
+from core.adapters.passport import PASSPORT, Passport, read_passport, seal_of
 from core.errors import Damaged, Mismatch, MissingAdapter
 
 

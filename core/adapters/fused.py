@@ -84,7 +84,7 @@ def frozen(layer: nn.Module, key: str) -> Any:
     """
     if not isinstance(layer, Linear) or not _fits(layer, key):
         return None
-    base = layer.get_base_layer()
+    base: Any = layer.get_base_layer()
     low = layer.lora_A[key].weight.detach().to(base.weight.dtype).t().contiguous()
     high = layer.lora_B[key].weight.detach() * float(layer.scaling[key])
     high = high.to(base.weight.dtype).t().contiguous()

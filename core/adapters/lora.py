@@ -27,6 +27,7 @@ from safetensors.torch import save_file
 from transformers.pytorch_utils import Conv1D
 
 from core import store
+from core.adapters import ranks
 from core.adapters.fused import frozen, fused
 from core.adapters.weights import WEIGHTS, first_line, present, read_weights
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter, nearest
@@ -64,9 +65,11 @@ def lora_config(lora: Mapping[str, Any], model: nn.Module) -> peft.LoraConfig:
     _check_ranges(values)
     conv1d = any(isinstance(module, Conv1D) for module in model.modules())
     try:
-        return peft.LoraConfig(task_type="CAUSAL_LM", fan_in_fan_out=conv1d, **values)
+        config = peft.LoraConfig(task_type="CAUSAL_LM", fan_in_fan_out=conv1d, **values)
     except (TypeError, ValueError) as error:
         raise BadSetting(f"lora: {first_line(error)}") from error
+    ranks.check(config, model)
+    return config
 
 
 def _check_ranges(values: Mapping[str, Any]) -> None:
@@ -182,6 +185,11 @@ class AdapterStack:
     def create(self, name: str, lora: Mapping[str, Any] | None = None, *, seed: int) -> None:
         """A new, trainable adapter; the global random state stays as it was."""
         self._add(name, lora_config(lora or {}, self._backbone.model), trainable=True, seed=seed)
+
+    def planned(self, lora: Mapping[str, Any]) -> int:
+        """The weights that `create` would make; nothing is allocated."""
+        model = self._backbone.model
+        return sum(one.weights for one in ranks.adapted(lora_config(lora, model), model))
 
     def load(self, name: str, folder: Path, *, trainable: bool = False) -> None:
         """The adapter in `folder`, checked; frozen unless `trainable`."""

@@ -1,0 +1,114 @@
+"""All weights of a random backbone on the same sequences: by our loop and by transformers' Trainer."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.contest import Order
+from core.backbone import Backbone, presets
+from core.backbone import tokenizer as tokenizers
+from core.hardware import measure, pick_device
+from finetune import loop, optimizers, pretrain
+from finetune.settings import PretrainSettings
+
+
+def ours(order: Order) -> dict[str, Any]:
+    """Our loop with AdamW, so that the losses can be compared."""
+    backbone, ids = _random(order), torch.tensor(order.rows)
+    before = loss_of(backbone, ids)
+    steps = order.epochs * len(ids) // order.batch_size
+    settings = PretrainSettings(
+        learning_rate=order.learning_rate,
+        optim="adamw",
+        adam_beta2=0.999,
+        weight_decay=0.0,
+        warmup_steps=1,
+        lr_scheduler_type="constant",
+        max_steps=steps,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        state = loop.run(_job(backbone, ids, settings, order.batch_size, Path(folder)))
+    return {"seconds": state.seconds, **_losses(order, backbone, ids, before)}
+
+
+def trainer(order: Order) -> dict[str, Any]:
+    """Every argument at its default, but the rate and the batch."""
+    return _trained(order)
+
+
+def tuned(order: Order) -> dict[str, Any]:
+    """With bf16 where it pays."""
+    return _trained(order, bf16=measure(pick_device()).bf16_pays, dataloader_pin_memory=False)
+
+
+def loss_of(backbone: Backbone, ids: torch.Tensor) -> float:
+    """Nats a token over all sequences."""
+    place = backbone.device
+    with torch.inference_mode():
+        sums = [pretrain.next_token_loss(backbone.model, row[None].to(place)) for row in ids]
+    return sum(loss.item() for loss, _, _ in sums) / sum(count for _, count, _ in sums)
+
+
+def _random(order: Order) -> Backbone:
+    backbone = presets.create(order.backbone, tokenizers.load(order.tokenizer))
+    module: torch.nn.Module = backbone.model
+    module.to(pick_device())
+    return backbone
+
+
+def _losses(order: Order, backbone: Backbone, ids: torch.Tensor, before: float) -> dict[str, float]:
+    flops = pretrain.flops_per_token(backbone, ids.shape[1]) * order.epochs * ids.numel()
+    return {"before": before, "after": loss_of(backbone, ids), "flops": flops}
+
+
+def _job(
+    backbone: Backbone, ids: torch.Tensor, settings: PretrainSettings, rows: int, folder: Path
+) -> loop.Job[torch.Tensor]:
+    place = backbone.device
+    order = torch.cat(
+        [torch.randperm(len(ids)) for _ in range(1 + settings.max_steps * rows // len(ids))]
+    )
+    return loop.Job(
+        folder=folder,
+        model=backbone.model,
+        settings=settings,
+        steps=settings.max_steps,
+        optimizers=optimizers.for_pretraining(backbone.model, settings),
+        batches=lambda step: [ids[order[step * rows : (step + 1) * rows]].to(place)],
+        loss=pretrain.next_token_loss,
+        weights=dict,
+        restore=lambda weights: None,
+        share=pretrain.share,
+        validate=dict,
+        value=lambda metrics: 0.0,
+    )
+
+
+def _trained(order: Order, **changes: Any) -> dict[str, Any]:
+    from transformers import Trainer, TrainingArguments
+
+    backbone, ids = _random(order), torch.tensor(order.rows)
+    before = loss_of(backbone, ids)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            num_train_epochs=order.epochs,
+            per_device_train_batch_size=order.batch_size,
+            learning_rate=order.learning_rate,
+            lr_scheduler_type="constant",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=not torch.cuda.is_available(),
+            seed=0,
+            **changes,
+        )
+        rows: Any = [{"input_ids": row, "labels": row} for row in ids]
+        made = Trainer(model=backbone.model, args=arguments, train_dataset=rows)
+        seconds = made.train().metrics["train_runtime"]
+    backbone.model.eval()
+    return {"seconds": seconds, **_losses(order, backbone, ids, before)}

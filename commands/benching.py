@@ -1,0 +1,161 @@
+"""Commands that measure our training beside what a person would write instead."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.options import (
+    BackboneName,
+    Data,
+    Json,
+    all_tasks,
+    bundled,
+    console,
+    dumped,
+    open_engine,
+    the_task,
+)  # fmt: skip
+from core.errors import BadData
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.contest import Measured, Order
+
+Rows = Annotated[int, typer.Option("--rows", min=2, help="Rows that each contestant learns.")]
+Epochs = Annotated[int, typer.Option("--epochs", min=1)]
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Turns of each; medians are shown.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Rows of one step.")]
+
+
+def bench_finetune(
+    task: Annotated[str, typer.Argument(metavar="[TASK]")] = "sentiment",
+    data: Data = None,
+    backbone: BackboneName = None,
+    rows: Rows = 64,
+    epochs: Epochs = 1,
+    rounds: Rounds = 1,
+    batch_size: BatchSize = 32,
+    json: Json = False,
+) -> None:
+    """LoRA: ours, transformers.Trainer with peft as it comes and tuned, and TRL where installed."""
+    names = ["quintet", "trainer", "trainer-tuned"]
+    if importlib.util.find_spec("trl"):
+        names.append("trl-packing")
+    order = _lora_order(task, data, backbone, rows, epochs, batch_size)
+    _contest(order, names, rounds, json)
+
+
+def bench_pretrain(
+    data: Data = None,
+    backbone: BackboneName = None,
+    preset: Annotated[str, typer.Option("--preset", help="Shape of the random backbone.")] = "mini",
+    rows: Rows = 64,
+    length: Annotated[int, typer.Option("--length", min=8, help="Tokens of a sequence.")] = 128,
+    epochs: Epochs = 1,
+    rounds: Rounds = 1,
+    batch_size: BatchSize = 8,
+    json: Json = False,
+) -> None:
+    """Pre-training from random weights, with the tokenizer of a backbone: ours and the Trainer."""
+    from benchmarks.contest import Order
+
+    folder = _folder(backbone)
+    packed = _packed(data or [bundled(name, "train") for name in all_tasks()], folder, length, rows)
+    order = Order(
+        contest="pretrain",
+        backbone=preset,
+        tokenizer=folder,
+        rows=packed,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=1e-3,
+    )
+    _contest(order, ["quintet", "trainer", "trainer-tuned"], rounds, json)
+
+
+def _lora_order(
+    task: str, data: list[str] | None, backbone: str | None, rows: int, epochs: int, batch: int
+) -> Order:
+    from benchmarks.contest import Order
+    from finetune import learning_rate, preview
+    from finetune.examples import read_examples
+    from finetune.settings import FinetuneSettings
+
+    engine = open_engine(_folder(backbone), "cpu", "fp32")
+    settings = learning_rate.fitted(FinetuneSettings(), engine.backbone)
+    found = the_task(task)
+    sources = data or [bundled(task, "train")]
+    examples = read_examples(found, sources, limit=rows).examples[:rows]
+    encoded = preview.learnable(preview.encode(found, examples, engine.backbone, settings), 1.0)
+    return Order(
+        contest="finetune",
+        backbone=_folder(backbone),
+        rows=[row.input_ids for row in encoded],
+        starts=[row.answer_start for row in encoded],
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=settings.learning_rate,
+    )
+
+
+def _folder(backbone: str | None) -> str:
+    from core import store
+
+    return backbone or str(store.shipped_backbone())
+
+
+def _packed(sources: Sequence[str], tokenizer: str, length: int, rows: int) -> list[list[int]]:
+    """The rows of the data one after another, cut into sequences."""
+    from core.backbone import tokenizer as tokenizers
+    from finetune.data import read_rows
+
+    made: Any = tokenizers.load(tokenizer)
+    ids: list[int] = []
+    for source in sources:
+        for row in read_rows(source, split="train"):
+            values = getattr(row, "row", {}).values()
+            text = " ".join(value for value in values if isinstance(value, str))
+            ids += [made.eos_token_id, *made(text, add_special_tokens=False)["input_ids"]]
+            if len(ids) >= rows * length:
+                return [ids[n * length : (n + 1) * length] for n in range(rows)]
+    raise BadData(
+        f"The data hold {len(ids):,} tokens, fewer than {rows} x {length}. Lower --rows or --length."
+    )
+
+
+def _contest(order: Order, names: list[str], rounds: int, json: bool) -> None:
+    from benchmarks import contest
+    from finetune import progress
+
+    with progress.counting(console(stderr=True, quiet=json), "contestants") as told:
+        found = contest.compare(order, names, rounds=rounds, told=told)
+    if json:
+        typer.echo(dumped([one.row() for one in found]))
+        return
+    _show(found)
+    for other in found[1:]:
+        same = "agrees" if contest.agree(found[0], other) else "DIFFERS"
+        ratio = other.seconds / found[0].seconds
+        typer.echo(f"{ratio:.2f} times as fast as {other.name}; the loss {same}")
+
+
+def _show(found: Sequence[Measured]) -> None:
+    from rich.table import Table
+
+    table = Table("", "ex./s", "tok./s", "peak MiB", "roof", "loss", "s", box=None)
+    for one in found:
+        row = one.row()
+        table.add_row(
+            one.name,
+            f"{row['examples_per_second']:.1f}",
+            f"{row['tokens_per_second']:,.0f}",
+            f"{row['peak_memory_mib']:,.0f}",
+            f"{one.share_of_roof:.0%}",
+            f"{one.before:.3f} → {one.after:.3f}",
+            f"{one.seconds:.1f}",
+        )
+    console().print(table)

@@ -1,0 +1,77 @@
+"""The matrices that a LoRA configuration adapts, known before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from peft import LoraConfig
+from peft.tuners.tuners_utils import check_target_module_exists
+from peft.utils.other import get_pattern_key
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from core.errors import BadSetting
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """One matrix of the backbone and the rank of what is added to it."""
+
+    name: str
+    rank: int
+    rows: int
+    columns: int
+
+    @property
+    def weights(self) -> int:
+        """Of its two factors."""
+        return self.rank * (self.rows + self.columns)
+
+    @property
+    def most(self) -> int:
+        """A product of higher rank than this says nothing more."""
+        return min(self.rows, self.columns)
+
+
+def adapted(config: LoraConfig, model: Any) -> list[Adapted]:
+    """Every matrix that peft will adapt, by its own rules."""
+    return [
+        Adapted(name, _rank(config, name), *module.weight.shape)
+        for name, module in _matrices(model)
+        if _wanted(config, name, module, model.get_output_embeddings())
+    ]
+
+
+def check(config: LoraConfig, model: Any) -> None:
+    """Raises `BadSetting` for a rank above that of every matrix, which only takes memory."""
+    found = adapted(config, model)
+    limit = max((one.most for one in found), default=0)
+    highest = max((one.rank for one in found), default=0)
+    if highest > limit:
+        raise BadSetting(
+            f"lora: r is {highest}; the matrices it adapts have rank {limit} at most: it must be a "
+            f"whole number from 1 to {limit}, and 8 to 64 is usual."
+        )
+
+
+def _matrices(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Under the names they have without adapters."""
+    for name, module in model.named_modules():
+        if ".base_layer" in name or ".lora_" in name:
+            continue
+        base: Any = module.get_base_layer() if hasattr(module, "get_base_layer") else module
+        if isinstance(base, nn.Linear | Conv1D | nn.Embedding):
+            yield name, base
+
+
+def _wanted(config: LoraConfig, name: str, module: nn.Module, head: nn.Module | None) -> bool:
+    if config.target_modules == "all-linear":
+        return module is not head and not isinstance(module, nn.Embedding)
+    return bool(check_target_module_exists(config, name))
+
+
+def _rank(config: LoraConfig, name: str) -> int:
+    pattern = config.rank_pattern or {}
+    return int(pattern.get(get_pattern_key(list(pattern), name), config.r))

@@ -1,0 +1,69 @@
+"""Contestants learn the same rows in processes of their own, and agree on the loss."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import quintet
+from benchmarks import contest
+from benchmarks.contest import Measured, Order
+from core import backbone as backbones
+from core.backbone import presets
+
+
+@pytest.fixture
+def order(tmp_path, tokenizer) -> Order:
+    torch.manual_seed(0)
+    backbones.save(presets.create("nano", tokenizer), tmp_path / "nano")
+    rows = [[20 + (n * step) % 500 for step in range(6 + n % 7)] for n in range(12)]
+    return Order(
+        contest="finetune",
+        backbone=str(tmp_path / "nano"),
+        rows=rows,
+        starts=[len(row) - 2 for row in rows],
+        epochs=1,
+        batch_size=4,
+        learning_rate=5e-3,
+    )
+
+
+def test_ours_and_the_tuned_trainer_learn_the_same(order):
+    seen = []
+    ours, tuned = contest.compare(
+        order, ["quintet", "trainer-tuned"], told=lambda done, total: seen.append((done, total))
+    )
+    assert contest.agree(ours, tuned) and ours.before == pytest.approx(tuned.before, rel=1e-4)
+    assert ours.after < ours.before
+    assert ours.flops == pytest.approx(tuned.flops)
+    assert ours.tokens == sum(map(len, order.rows)) and 0 < ours.share_of_roof <= 1
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_contestant_that_fails_says_why(order):
+    with pytest.raises(contest.Failed, match=r"'quintet' ended with 1: .*No folder"):
+        broken = Order(**{**vars(order), "backbone": "/nowhere"})
+        contest.compare(broken, ["quintet"])
+
+
+def test_losses_that_differ_are_told():
+    one = dict(seconds=1.0, examples=1, tokens=1, peak_bytes=1, flops=1.0, roof=1.0, before=5.0)
+    same = Measured(name="a", after=1.0, **one)
+    assert contest.agree(same, Measured(name="b", after=1.05, **one))
+    assert not contest.agree(same, Measured(name="b", after=1.5, **one))
+    assert not contest.agree(same, Measured(name="b", after=1.0, **{**one, "before": 6.0}))
+
+
+def test_pretraining_is_compared_from_the_command_line(order, tmp_path):
+    found = CliRunner().invoke(
+        quintet.app,
+        ["bench", "pretrain", "--backbone", order.backbone, "--preset", "nano", "--rows", "8",
+         "--length", "16", "--batch-size", "4", "--json"],
+    )  # fmt: skip
+    assert found.exit_code == 0, found.output
+    rows = json.loads(found.stdout)
+    assert [row["name"] for row in rows] == ["quintet", "trainer", "trainer-tuned"]
+    assert all(row["tokens_per_second"] > 0 and row["loss_after"] < 7 for row in rows)

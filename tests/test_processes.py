@@ -1,0 +1,109 @@
+"""Two processes on one run: what one would have learned, written once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from core import backbone as backbones
+from core.backbone import presets
+from core.prompting import Encoded
+from finetune.batches import answer_loss, collate, share
+from tests.test_finetuning import reviews
+
+ROOT = Path(__file__).parent.parent
+KEYS = (
+    *("--per-device-train-batch-size", "5", "--logging-steps", "1", "--eval-steps", "3"),
+    *("--max-eval-rows", "16", "--bf16", "off", "--learning-rate", "0.01", "--max-test-rows", "0"),
+)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_the_parts_of_a_batch_are_the_batch(world, backbone):
+    rows = [Encoded(list(range(20, 24 + n)), 2 + n % 2) for n in range(5)]
+    batch = collate(rows, 1)
+    whole = answer_loss(backbone.model, batch)
+    parts = [answer_loss(backbone.model, share(batch, rank, world)) for rank in range(world)]
+    assert sum(loss.item() for loss, _, _ in parts) == pytest.approx(whole[0].item(), rel=1e-5)
+    assert [sum(column) for column in zip(*(part[1:] for part in parts), strict=True)] == [
+        whole[1],
+        whole[2],
+    ]
+    assert all(loss.requires_grad for loss, _, _ in parts)
+
+
+def command(folder: Path, output: str, processes: int, *more: str) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]
+    return [
+        *(sys.executable, *(launcher if processes > 1 else []), str(ROOT / "quintet.py")),
+        *("finetune", "sentiment", "--backbone", str(folder / "nano"), "--from-base"),
+        *("--data", str(folder / "data" / "train.jsonl"), "--output", str(folder / output)),
+        *("--device", "cpu", *KEYS, *more),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def run(arguments: list[str]) -> str:
+    found = subprocess.run(
+        arguments, env=environment(), capture_output=True, text=True, timeout=600
+    )
+    assert found.returncode == 0, found.stderr[-3000:]
+    return found.stdout
+
+
+def logged(folder: Path) -> list[dict[str, float]]:
+    lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
+    return [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in lines]
+
+
+@pytest.fixture
+def prepared(tmp_path, tokenizer) -> Path:
+    torch.manual_seed(0)
+    backbones.save(presets.create("nano", tokenizer), tmp_path / "nano")
+    reviews(tmp_path / "data")
+    return tmp_path
+
+
+def test_two_processes_learn_what_one_learns(prepared):
+    run(command(prepared, "one", 1, "--max-steps", "7"))
+    said = run(command(prepared, "two", 2, "--max-steps", "7"))
+    assert said.count("adapter: ") == 1
+    one, two = logged(prepared / "one"), logged(prepared / "two")
+    assert [line["step"] for line in one] == [line["step"] for line in two]
+    for left, right in zip(one, two, strict=True):
+        assert right == pytest.approx(left, rel=1e-5, abs=1e-5)
+    assert (prepared / "two" / "report" / "report.html").is_file()
+
+
+def test_a_stop_signal_to_two_processes_is_resumable(prepared):
+    started = subprocess.Popen(
+        command(prepared, "two", 2, "--max-steps", "100000"),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = prepared / "two" / "log.jsonl"
+    deadline = time.monotonic() + 500
+    while not (log.is_file() and '"step": 2,' in log.read_text()):
+        assert started.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=120)
+    assert started.returncode != 0 and "Go on with --resume" in errors
+    found = list((prepared / "two").glob("checkpoint-*"))
+    assert len(found) == 1
+    state = json.loads((found[0] / "state.json").read_text())["state"]
+    assert state["step"] == int(found[0].name.removeprefix("checkpoint-"))
