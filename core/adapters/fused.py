@@ -85,8 +85,10 @@ def frozen(layer: nn.Module, key: str) -> Any:
     if not isinstance(layer, Linear) or not _fits(layer, key):
         return None
     base: Any = layer.get_base_layer()
-    low = layer.lora_A[key].weight.detach().to(base.weight.dtype).t().contiguous()
-    high = layer.lora_B[key].weight.detach() * float(layer.scaling[key])
+    first: Any = layer.lora_A[key].weight
+    second: Any = layer.lora_B[key].weight
+    low = first.detach().to(base.weight.dtype).t().contiguous()
+    high = second.detach() * float(layer.scaling[key])
     high = high.to(base.weight.dtype).t().contiguous()
 
     def forward(x: Tensor, *rest: Any, **options: Any) -> Tensor:
