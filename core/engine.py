@@ -171,9 +171,15 @@ class Engine:
 
     def _last_logits(self, ids: Tensor, mask: Tensor, cache: Any) -> tuple[Tensor, Any]:
         """Logits (rows, vocabulary) after the last of `ids`, and the cache that holds all so far."""
-        only = {"logits_to_keep": 1} if "logits_to_keep" in self._takes else {}
+        only: dict[str, Any] = {}
+        if "logits_to_keep" in self._takes:
+            # As a mask: the hidden states come out as one matrix. As a slice of three dimensions
+            # they would be multiplied row by row, each with its own copy of the whole head.
+            only["logits_to_keep"] = torch.zeros_like(ids, dtype=torch.bool)
+            only["logits_to_keep"][:, -1] = True
         output = self._forward(ids, mask, past_key_values=cache, use_cache=True, **only)
-        logits = output.logits[:, -1].float()
+        logits = output.logits if only else output.logits[:, -1]
+        logits = logits.reshape(len(ids), -1).float()
         if bool(torch.isnan(logits).any()):
             raise Damaged(
                 "The model gives values that are not numbers: its weights are damaged. "
