@@ -28,7 +28,6 @@ from commands.options import (
     the_task,
     typed,
 )  # fmt: skip
-from core.adapters.passport import read_passport
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ def evaluate(
     others = against if against is not None else "" if as_json and not output else "base,baselines"
     names = others.split(",")
     free = "baselines" in names
+    from core.adapters.passport import read_passport
+
     folder = None if base else adapter or served(task, backbone)
     passport = None if folder is None else read_passport(folder)
     own = own_training(found, passport) if free else None

@@ -203,6 +203,8 @@ def served(name: str, backbone: str | None) -> Path:
 def name_of_backbone(backbone: str | None) -> str:
     """The name under which a backbone's adapters lie."""
     from core.backbone import catalogue
-    from core.backbone.loading import name_of
+    from core.backbone.loading import must_exist, name_of
 
-    return name_of(catalogue.resolve(backbone))
+    source = catalogue.resolve(backbone)
+    must_exist(Path(source), source)
+    return name_of(source)

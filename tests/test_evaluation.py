@@ -268,7 +268,7 @@ def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen):
     turned = matrix._cell("turned", Application(task, trained[0], "mislabelled"), unseen.examples)
     assert turned.value < -0.5
     found = matrix.Matrix(("turned",), (task.name,), (turned,))
-    assert "-0." in str(list(matrix.table(found).columns[2].cells))
+    assert str(next(matrix.table(found).columns[2].cells)).startswith("-")
 
 
 def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):

@@ -89,7 +89,7 @@ def test_a_run_leaves_everything_a_reader_needs(tmp_path, backbone):
     adapter = request.output / "adapter"
     assert {path.name for path in adapter.iterdir()} == {
         "adapter_config.json", "adapter_model.safetensors", "README.md", "passport.json",
-        "decision.json", "decision_template.jinja",
+        "decision.json", "decision_template.jinja", "training_rows.safetensors",
     }  # fmt: skip
     assert {"config.yaml", "log.jsonl", "loss.png", "checkpoint-4"} <= {
         path.name for path in request.output.iterdir()

@@ -66,7 +66,7 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
     Raises `MissingBackbone` and `Damaged`.
     """
     path = Path(source)
-    _must_exist(path, str(source))
+    must_exist(path, str(source))
     origin = _Origin(str(path.parent), path.name) if _is_gguf(path) else _Origin(str(source))
     tokenizer = tokenizers.load(origin.source, **origin.options)
     chosen = _pick(dtype, origin, device)
@@ -109,7 +109,8 @@ class _Origin:
         return str(Path(self.source) / self.gguf) if self.gguf else self.source
 
 
-def _must_exist(path: Path, source: str) -> None:
+def must_exist(path: Path, source: str) -> None:
+    """`MissingBackbone` for a path that leads nowhere; a hub id may be anything."""
     local = path.is_absolute() or source.startswith(".") or _is_gguf(path)
     if local and not (path.is_dir() or (_is_gguf(path) and path.is_file())):
         raise MissingBackbone(

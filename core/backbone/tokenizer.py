@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadSetting, MissingBackbone
-from core.script import language_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -104,6 +103,8 @@ def load(folder: str | Path, *, gguf_file: str = "") -> PreTrainedTokenizerBase:
 
 def bytes_per_token(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> dict[str, float]:
     """Compression per language ('en', 'zh'): UTF-8 bytes over tokens; higher is better."""
+    from core.script import language_of
+
     sizes: dict[str, list[int]] = {}
     for text in texts:
         bytes_, tokens = sizes.setdefault(language_of(text), [0, 0])
