@@ -121,7 +121,9 @@ def test_a_dry_run_learns_nothing(tmp_path, nano):
     seen = quintet("finetune", "sentiment", "--data", data, "--backbone", nano, "--dry-run",
                    cwd=tmp_path)  # fmt: skip
     assert seen.returncode == 0, seen.stderr
-    assert "27 to learn, 13 to pick" in seen.stderr and "nothing to learn: 0" in seen.stderr
+    assert (
+        "27 to learn, 13 to pick" in seen.stderr and "0 left with nothing to learn" in seen.stderr
+    )
     assert not (tmp_path / "runs").exists()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import apps
 from core import store
+from core.adapters import registry
 from core.adapters.configuration import configuration_hash
 from core.adapters.passport import PASSPORT, OperatingPoint, Passport, weights_hash
 from core.application import Application
@@ -31,7 +32,7 @@ TEXT = "The mill by the river."
 def served(backbone) -> Application[Any]:
     """An adapter whose likeliest label its operating point never gives."""
     engine = Engine(backbone)
-    folder = store.home() / "adapters" / "spam" / "1"
+    folder = registry.root() / backbone.name / "spam" / "1"
     engine.adapters.create("made", {"r": 4, "init_lora_weights": False}, seed=3)
     engine.adapters.save("made", folder)
     likeliest = Application(TASK, engine, "made")(TEXT).text

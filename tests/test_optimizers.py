@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from core import hardware, optimizers
+from core import hardware
 from core.errors import Diverged
 from core.hardware import Machine
+from finetune import optimizers
 from finetune.guards import Guard
 from finetune.optimizers import SinglePrecisionMuon
 from finetune.settings import LoopSettings

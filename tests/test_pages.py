@@ -283,7 +283,7 @@ def test_a_sixth_task_gets_its_page_from_its_file(visit):
         ("Translation", "chrf zh en 18.90 (baseline 6.30) on 72 rows"),
         ("Generation", "bits per byte 1.71 (baseline 0.57)"),
         ("Spam 1", "does not fit: backbone or tokenizer (another backbone trained"),
-        ("Spam 7", "No version '7' of spam; installed versions: 1, 2."),
+        ("Spam 7", "No version '7' of spam on quintet-nano; installed versions: 1, 2."),
     ],
 )
 def test_a_page_names_its_adapter_and_score_or_why_there_is_none(visit, title, sentence):
