@@ -14,9 +14,11 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from commands.options import all_tasks, open_service
+import apps
+from core import backbone as backbones
 from core import store
 from core.adapters.passport import PASSPORT, WEIGHTS, read_values, seal_of, weights_hash
+from core.backbone import catalogue
 from core.service import Service
 from finetune import renewing
 
@@ -55,8 +57,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/shipped"))
     parser.add_argument("--publish", action="store_true", help="copy into the package as well")
     known = parser.parse_args()
-    service = open_service(known.backbone, "cpu")
-    for task in all_tasks():
+    tasks = {name: apps.load(name) for name in apps.names()}
+    service = Service(backbones.load(catalogue.resolve(known.backbone)), tasks)
+    for task in tasks:
         run = known.runs / known.backbone / task
         if not (run / "adapter" / PASSPORT).is_file():
             continue

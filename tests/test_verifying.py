@@ -193,9 +193,20 @@ def test_weights_that_were_not_scored_are_not_renewed(copied, backbone):
         renew(served(backbone), copied)
 
 
-@pytest.mark.parametrize("name", ["generation", "qa", "sentiment", "spam", "translation"])
-def test_every_shipped_passport_fits_its_files_and_its_prompt(name):
-    folder = store.SHIPPED / "adapters" / name
-    passport = read_passport(folder)
-    passport.check_files(folder)
-    assert passport.prompt_hash == apps.load(name).prompt_hash
+SHIPPED = sorted((store.SHIPPED / "adapters").glob("*/*/passport.json"))
+
+
+def test_every_backbone_of_the_package_has_its_adapters():
+    found = {(path.parts[-3], path.parts[-2]) for path in SHIPPED}
+    for backbone in ("mini", "smollm2"):
+        assert {(backbone, name) for name in apps.names()} <= found
+    assert ("gemma3", "translation") in found
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: "/".join(path.parts[-3:-1]))
+def test_every_shipped_passport_fits_its_files_and_its_prompt(path):
+    passport = read_passport(path.parent)
+    passport.check_files(path.parent)
+    assert passport.task == path.parts[-2] and passport.backbone == path.parts[-3]
+    assert passport.prompt_hash == apps.load(passport.task).prompt_hash
+    assert not any("/" == one[0] for source in passport.learned for one in source.sources)
