@@ -209,4 +209,4 @@ def test_every_shipped_passport_fits_its_files_and_its_prompt(path):
     passport.check_files(path.parent)
     assert passport.task == path.parts[-2] and passport.backbone == path.parts[-3]
     assert passport.prompt_hash == apps.load(passport.task).prompt_hash
-    assert not any("/" == one[0] for source in passport.learned for one in source.sources)
+    assert not any(one[0] == "/" for source in passport.learned for one in source.sources)
