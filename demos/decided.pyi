@@ -19,11 +19,8 @@ class Decided(gr.Label):
             return super().postprocess(value)
         drawn: Any = super().postprocess(value["shares"])
         return drawn.model_copy(update={"label": value["decided"]})
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
-
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
