@@ -15,7 +15,7 @@ from core.errors import Damaged, MissingAdapter
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
-_LATEST_TRIES = 1000
+_MOST_WRITERS = 1000
 
 
 def slug(backbone: str) -> str:
@@ -120,7 +120,7 @@ def install(run: Path) -> Path:
 def _numbered(folder: Path, parent: Path, passport: Passport) -> Path:
     """Rename `folder` to the next free number; where another writer was first, to the one after."""
     number = max(versions(passport.task, passport.backbone), default=0) + 1
-    for target in (parent / str(number + more) for more in range(_LATEST_TRIES)):
+    for target in (parent / str(number + more) for more in range(_MOST_WRITERS)):
         try:
             os.rename(folder, target)
         except OSError as error:
