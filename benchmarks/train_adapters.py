@@ -31,9 +31,9 @@ class Part:
     rename: Mapping[str, str] = field(default_factory=dict)
 
 
-def whole_sentence(row: Row) -> bool:
-    """SST-2 holds every phrase of a sentence: those of ten words and more are mostly whole."""
-    return len(row["text"].split()) >= 10
+def five_words(row: Row) -> bool:
+    """SST-2 holds every phrase of a sentence, down to single words that say little."""
+    return len(row["text"].split()) >= 5
 
 
 def short_passage(row: Row) -> bool:
@@ -41,16 +41,21 @@ def short_passage(row: Row) -> bool:
     return len(row["context"]) <= 1100
 
 
+SAMPLES = Path(__file__).parents[1] / "apps" / "samples"
+OWN_SENTIMENT = str(SAMPLES / "sentiment")
+OWN_SPAM = str(SAMPLES / "spam")
 E2E = {"meaning_representation": "prompt", "human_reference": "completion"}
 ENGLISH: Mapping[str, Sequence[Part]] = {
     "sentiment": (
-        Part(path="sentiment/sst2", rows=7_000, keep=whole_sentence),
-        Part(path="sentiment/imdb", rows=500),
+        Part(path="sentiment/sst2", rows=24_000, keep=five_words),
+        Part(path="sentiment/imdb", rows=2_400),
         Part(path="sentiment/online_shopping", rows=300),
+        Part(path=OWN_SENTIMENT, rows=198),
     ),
     "spam": (
-        Part(path="spam/sms_spam", rows=3_600),
-        Part(path="spam/enron_spam", rows=1_000),
+        Part(path="spam/sms_spam", rows=4_100),
+        Part(path="spam/enron_spam", rows=1_200),
+        Part(path=OWN_SPAM, rows=164),
     ),
     "generation": (Part(path="generation/e2e_nlg", rows=5_000, rename=E2E),),
     "qa": (
@@ -64,22 +69,33 @@ ENGLISH: Mapping[str, Sequence[Part]] = {
 BILINGUAL: Mapping[str, Sequence[Part]] = {
     "translation": (Part(path="translation/tatoeba", rows=4_500),),
     "sentiment": (
-        Part(path="sentiment/online_shopping", rows=2_600),
-        Part(path="sentiment/chnsenticorp", rows=900),
-        Part(path="sentiment/sst2", rows=900, keep=whole_sentence),
+        Part(path="sentiment/online_shopping", rows=5_000),
+        Part(path="sentiment/chnsenticorp", rows=2_400),
+        Part(path="sentiment/sst2", rows=2_000, keep=five_words),
+        Part(path=OWN_SENTIMENT, rows=198),
     ),
     "qa": (
-        Part(path="qa/cmrc2018", rows=900),
+        Part(path="qa/cmrc2018", rows=1_600),
         Part(path="qa/qamr", rows=600),
         Part(path="chat/alpaca_zh", rows=200),
     ),
-    "spam": (Part(path="spam/sms_spam", rows=1_800), Part(path="spam/enron_spam", rows=250)),
+    "spam": (
+        Part(path="spam/sms_spam", rows=1_800),
+        Part(path="spam/enron_spam", rows=250),
+        Part(path=OWN_SPAM, rows=164),
+    ),
     "generation": (Part(path="generation/e2e_nlg", rows=1_800, rename=E2E),),
 }
 MIXTURES = {"smollm2": ENGLISH, "gemma3": BILINGUAL, "mini": BILINGUAL}
 KEYS: Mapping[str, Sequence[str]] = {
-    "sentiment": ("--lora.r", "8", "--max-length", "200", "--max-eval-rows", "160"),
-    "spam": ("--lora.r", "8", "--max-length", "200", "--max-eval-rows", "160"),
+    "sentiment": (
+        *("--lora.r", "8", "--max-length", "256", "--max-eval-rows", "400"),
+        *("--per-device-train-batch-size", "16", "--eval-steps", "200"),
+    ),
+    "spam": (
+        *("--lora.r", "8", "--max-length", "200", "--max-eval-rows", "400"),
+        *("--per-device-train-batch-size", "16", "--num-train-epochs", "3"),
+    ),
     "generation": ("--lora.r", "16", "--lora.lora-alpha", "32", "--max-length", "256"),
     "qa": (
         *("--lora.r", "16", "--lora.lora-alpha", "32", "--max-length", "420"),
@@ -103,15 +119,22 @@ SHARED = (
 )
 
 
+def read(file: Path) -> list[Row]:
+    """Rows of a parquet or JSON Lines file."""
+    if file.suffix == ".jsonl":
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return parquet.read_table(file).to_pylist()
+
+
 def draw(part: Part, data: Path, scale: float) -> list[Row]:
     """The rows of a part, in an order that depends on nothing but the seed."""
     import random
 
     path = data / part.path
-    files = [path] if path.is_file() else sorted(path.glob("train*.parquet"))
-    rows = [row for file in files for row in parquet.read_table(file).to_pylist()]
+    files = [path] if path.is_file() else sorted(path.glob("train*.*"))
+    rows = [row for file in files for row in read(file)]
     kept = [row for row in rows if part.keep(row)]
-    random.Random(f"0-{part.path}").shuffle(kept)
+    random.Random(f"0-{Path(part.path).name}").shuffle(kept)
     wanted = kept[: max(16, round(part.rows * scale))]
     return [{part.rename.get(name, name): value for name, value in row.items()} for row in wanted]
 
@@ -135,7 +158,7 @@ def train(task: str, files: Sequence[Path], run: Path, backbone: str, more: Sequ
     command = [sys.executable, "-m", "quintet", "finetune", task, "--backbone", backbone]
     for file in files:
         command += ["--data", str(file)]
-    command += [*KEYS[task], *SHARED, "--output", str(run), *more]
+    command += [*SHARED, *KEYS[task], "--output", str(run), *more]
     if any(run.glob("checkpoint-*")):
         command.append("--resume")
     return subprocess.call(command)
