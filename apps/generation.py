@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from core.labels import text_of
-from core.script import language_of
+from core.language import language_of
 from core.task import Example, Input, Row, Source, Task, Text
 
 _OPENING = {"en": 6, "zh": 10}

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.errors import BadData
 from core.labels import text_of
-from core.script import language_of
+from core.language import language_of
 from core.task import Example, Input, Row, Source, Task, Text
 
 Direction = Literal["auto", "en-zh", "zh-en"]

@@ -14,13 +14,13 @@ import apps
 from benchmarks.contest import Order
 from core import backbone as backbones
 from core.adapters.lora import lora_config
-from core.engine import Engine
+from core.engine.engine import Engine
+from core.engine.prompting import Encoded
 from core.hardware import pick_device
-from core.prompting import Encoded
 from core.task import Example
-from finetune import checkpoint, lora
-from finetune.batches import answer_loss, collate
 from finetune.settings import FinetuneSettings
+from finetune.training import checkpoint, sft
+from finetune.training.collation import answer_loss, collate
 
 _CHUNK = 16
 _IGNORED = -100
@@ -33,7 +33,7 @@ def encoded(order: Order) -> list[Encoded]:
 
 
 def ours(order: Order) -> dict[str, Any]:
-    """`finetune.lora.train` as `quintet finetune` calls it, with a validation of one row."""
+    """`finetune.training.sft.train` as `quintet finetune` calls it, with a validation of one row."""
     dtype: Any = order.dtype
     engine = Engine(backbones.load(order.backbone, device=pick_device(), dtype=dtype))
     rows, task = encoded(order), apps.load("sentiment")
@@ -51,15 +51,15 @@ def ours(order: Order) -> dict[str, Any]:
         lora=order.lora,
     )
     one = Example(input=task.samples[0], answers=(task.answer.labels[0],))  # type: ignore[union-attr]
-    lesson = lora.Lesson(task=task, rows=rows, validation=[one], data_hash="")
+    lesson = sft.Lesson(task=task, rows=rows, validation=[one], data_hash="")
     with tempfile.TemporaryDirectory() as folder:
-        state = lora.train(engine, lesson, settings, Path(folder))
+        state = sft.train(engine, lesson, settings, Path(folder))
         last = checkpoint.checkpoints(Path(folder))[-1] / "weights.safetensors"
         engine.adapters.create("learned", order.lora, seed=0)
         engine.adapters.restore("learned", load_file(last))
     with engine.adapters.use("learned") as model:
         after = loss_of(model, rows)
-        flops = lora.flops_per_token(_trainable(model), rows)
+        flops = sft.flops_per_token(_trainable(model), rows)
     tokens = order.epochs * sum(map(len, order.rows))
     return {"seconds": state.seconds, "before": before, "after": after, "flops": flops * tokens}
 
@@ -171,7 +171,7 @@ def _run(order: Order, made: Any, model: Any) -> dict[str, Any]:
     before = loss_of(model, rows)
     seconds = made.train().metrics["train_runtime"]
     after = loss_of(model, rows)
-    flops = lora.flops_per_token(_trainable(model), rows)
+    flops = sft.flops_per_token(_trainable(model), rows)
     tokens = order.epochs * sum(map(len, order.rows))
     return {"seconds": seconds, "before": before, "after": after, "flops": flops * tokens}
 

@@ -12,8 +12,8 @@ from benchmarks.contest import Order
 from core.backbone import Backbone, presets
 from core.backbone import tokenizer as tokenizers
 from core.hardware import measure, pick_device
-from finetune import loop, optimizers, pretrain
 from finetune.settings import PretrainSettings
+from finetune.training import language_modeling, loop, optimizers
 
 
 def ours(order: Order) -> dict[str, Any]:
@@ -49,7 +49,9 @@ def loss_of(backbone: Backbone, ids: torch.Tensor) -> float:
     """Nats a token over all sequences."""
     place = backbone.device
     with torch.inference_mode():
-        sums = [pretrain.next_token_loss(backbone.model, row[None].to(place)) for row in ids]
+        sums = [
+            language_modeling.next_token_loss(backbone.model, row[None].to(place)) for row in ids
+        ]
     return sum(loss.item() for loss, _, _ in sums) / sum(count for _, count, _ in sums)
 
 
@@ -61,7 +63,7 @@ def _random(order: Order) -> Backbone:
 
 
 def _losses(order: Order, backbone: Backbone, ids: torch.Tensor, before: float) -> dict[str, float]:
-    flops = pretrain.flops_per_token(backbone, ids.shape[1]) * order.epochs * ids.numel()
+    flops = language_modeling.flops_per_token(backbone, ids.shape[1]) * order.epochs * ids.numel()
     return {"before": before, "after": loss_of(backbone, ids), "flops": flops}
 
 
@@ -79,10 +81,10 @@ def _job(
         steps=settings.max_steps,
         optimizers=optimizers.for_pretraining(backbone.model, settings),
         batches=lambda step: [ids[order[step * rows : (step + 1) * rows]].to(place)],
-        loss=pretrain.next_token_loss,
+        loss=language_modeling.next_token_loss,
         weights=dict,
         restore=lambda weights: None,
-        share=pretrain.share,
+        share=language_modeling.share,
         validate=dict,
         value=lambda metrics: 0.0,
     )

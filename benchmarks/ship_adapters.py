@@ -20,7 +20,7 @@ from core import store
 from core.adapters.passport import PASSPORT, WEIGHTS, read_values, seal_of, weights_hash
 from core.backbone import catalogue
 from core.service import Service
-from finetune import renewing
+from finetune.workflows import renewing
 
 
 def halve(folder: Path) -> None:

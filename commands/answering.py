@@ -83,17 +83,18 @@ def predict(
 
 def _check_files(input: Path, output: Path, overwrite: bool) -> None:
     """What is wrong with the files is said before the backbone loads."""
-    from finetune import data, tables
+    from finetune import data
+    from finetune.data import tables
 
     tables.check_output(output, overwrite=overwrite)
     next(data.read_rows(str(input), limit=1))
 
 
 def _whole_file(application: Application[Any], input: Path, output: Path, **options: Any) -> int:
-    from finetune import predicting, progress
+    from finetune.workflows import batch_prediction, progress
 
     with progress.counting(console(stderr=True), f"predicting {application.task.name}") as told:
-        return predicting.predict_file(application, input, output, progress=told, **options)
+        return batch_prediction.predict_file(application, input, output, progress=told, **options)
 
 
 def demo(

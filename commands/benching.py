@@ -81,16 +81,16 @@ def _lora_order(
     task: str, data: list[str] | None, backbone: str | None, rows: int, epochs: int, batch: int
 ) -> Order:
     from benchmarks.contest import Order
-    from finetune import learning_rate, preview
-    from finetune.examples import read_examples
+    from finetune.data.examples import read_examples
     from finetune.settings import FinetuneSettings
+    from finetune.training import dry_run, learning_rate
 
     engine = open_engine(_folder(backbone), "cpu", "fp32")
     settings = learning_rate.fitted(FinetuneSettings(), engine.backbone)
     found = the_task(task)
     sources = data or [bundled(task, "train")]
     examples = read_examples(found, sources, limit=rows).examples[:rows]
-    encoded = preview.learnable(preview.encode(found, examples, engine.backbone, settings), 1.0)
+    encoded = dry_run.learnable(dry_run.encode(found, examples, engine.backbone, settings), 1.0)
     return Order(
         contest="finetune",
         backbone=_folder(backbone),
@@ -129,7 +129,7 @@ def _packed(sources: Sequence[str], tokenizer: str, length: int, rows: int) -> l
 
 def _contest(order: Order, names: list[str], rounds: int, json: bool) -> None:
     from benchmarks import contest
-    from finetune import progress
+    from finetune.workflows import progress
 
     with progress.counting(console(stderr=True, quiet=json), "contestants") as told:
         found = contest.compare(order, names, rounds=rounds, told=told)

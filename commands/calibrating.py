@@ -29,7 +29,7 @@ from core.errors import BadSetting
 if TYPE_CHECKING:
     from core.task import Task
     from finetune.data import Layout
-    from finetune.examples import Reading
+    from finetune.data.examples import Reading
 
 
 def calibrate(
@@ -55,7 +55,7 @@ def calibrate(
     """Fit temperature and threshold on validation rows; every caller of the adapter obeys them."""
     found, sources = the_task(task), list(data or [bundled(task, "train")])
     reading = _to_calibrate(found, sources, split, mapping(column_map, labels, encoding), limit)
-    from finetune import calibrating, progress
+    from finetune.workflows import calibrating, progress
 
     service = open_service(backbone, device)
     folder = adapter or service.find(task)
@@ -79,7 +79,7 @@ def _to_calibrate(
 ) -> Reading[Any]:
     """The rows of a split; a single file is read whole, and what was learned of it is left out."""
     from finetune import data as rows
-    from finetune.splits import read_test
+    from finetune.data.splits import read_test
 
     if split == "test":
         raise BadSetting("Rows of --split test are scored, so nothing is fitted on them.")

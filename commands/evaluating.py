@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from core.adapters.passport import Passport
     from core.service import Service
     from core.task import Example
-    from finetune.evaluation import Contestant, Evaluation
-    from finetune.examples import Reading
-    from finetune.leaks import TrainingRows
+    from finetune.data.examples import Reading
+    from finetune.evaluation.comparison import Contestant, Evaluation
+    from finetune.evaluation.contamination import TrainingRows
     from finetune.report.results import Results
 
 _MATRIX_ROWS = 24
@@ -82,8 +82,8 @@ def evaluate(
         return
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
-    from finetune.own_training import own_training
-    from finetune.splits import read_test, training_examples
+    from finetune.data.splits import read_test, training_examples
+    from finetune.evaluation.training_sources import own_training
 
     # Before torch loads: bad rows are told at once.
     found, sources = the_task(task), list(data or [bundled(task, "test")])
@@ -127,7 +127,7 @@ class Asked(NamedTuple):
 
 
 def _seen(folder: Path, passport: Passport) -> TrainingRows | None:
-    from finetune.leaks import read_rows_of
+    from finetune.evaluation.contamination import read_rows_of
 
     return read_rows_of(folder, passport.training_rows_hash)
 
@@ -135,11 +135,12 @@ def _seen(folder: Path, passport: Passport) -> TrainingRows | None:
 def _asked(
     contestants: list[Contestant[Any]], asked: Asked, against_baselines: bool, seed: int
 ) -> Evaluation[Any]:
-    from finetune import evaluation, progress
+    from finetune.evaluation import comparison
+    from finetune.workflows import progress
 
     title = f"scoring {contestants[-1].application.task.name}"
     with progress.counting(console(stderr=True), title) as told:
-        return evaluation.evaluate(
+        return comparison.evaluate(
             contestants,
             asked.reading,
             asked.train,
@@ -163,7 +164,7 @@ def _results(
     judge_base: bool,
 ) -> Results:
     from core.adapters.passport import read_passport
-    from finetune.leaks.search import pretraining_texts
+    from finetune.evaluation.contamination.search import pretraining_texts
     from finetune.report.build import build
 
     folder = None if judge_base else adapter or service.find(result.task.name)
@@ -185,8 +186,7 @@ def _write(
     from rich.markup import escape
 
     from core import store
-    from finetune import score_table
-    from finetune.report import predictions, render
+    from finetune.report import predictions, render, score_table
     from finetune.report.edition import Edition
 
     folder = output or store.new_run(Path("runs"), results.task, "evaluation")
@@ -207,7 +207,7 @@ def _contestants(
     service: Service, task: str, adapter: Path | None, others: list[str], *, judge_base: bool
 ) -> list[Contestant[Any]]:
     """The subject comes last."""
-    from finetune.evaluation import Contestant
+    from finetune.evaluation.comparison import Contestant
 
     found = []
     for name in (other for other in others if other not in ("", "baselines")):
@@ -229,8 +229,8 @@ def _matrix(
     service: Service, task: str | None, output: Path | None, rows: int, as_json: bool
 ) -> None:
     from core import store
-    from finetune import matrix, progress
-    from finetune.examples import read_examples
+    from finetune.data.examples import read_examples
+    from finetune.workflows import cross_task, progress
 
     names = [task] if task else list(service.tasks)
     examples = {
@@ -238,14 +238,14 @@ def _matrix(
         for name in names
     }
     with progress.counting(console(stderr=True), "asking every adapter") as told:
-        found = matrix.measure(service, examples, progress=told)
+        found = cross_task.measure(service, examples, progress=told)
     folder = output or store.new_run(Path("runs"), "matrix", "evaluation")
-    matrix.draw(found, folder / "matrix.png", service.tasks)
+    cross_task.draw(found, folder / "matrix.png", service.tasks)
     store.write_json(folder / "matrix.json", found.as_json())
     if as_json:
         typer.echo(dumped(found.as_json()))
     else:
-        console().print(matrix.table(found))
+        console().print(cross_task.table(found))
         typer.echo(folder / "matrix.png")
     for line in found.suspicions():
         typer.echo(line, err=True)

@@ -37,7 +37,7 @@ def check_data(
     backbone: BackboneName = None,
 ) -> None:
     """Name every row that cannot be used, and say what the others hold."""
-    from finetune import checking
+    from finetune.workflows import checking
 
     tokenizer, length = open_tokenizer(backbone)
     found = checking.check(
@@ -55,7 +55,7 @@ def check_data(
 
 def list_adapters(as_json: Json = False) -> None:
     """Every adapter that can be served; the first of a task is the one that is."""
-    from finetune import adapter_table
+    from commands import adapter_table
 
     found = adapter_table.listed(all_tasks())
     if as_json:
@@ -84,7 +84,7 @@ def verify_adapters(
     as_json: Json = False,
 ) -> None:
     """Compute every hash of the passports again; refuse what does not fit."""
-    from finetune import verifying
+    from finetune.workflows import verifying
 
     service, found = open_service(backbone, "cpu"), {}
     for name in names or [name for name in service.tasks if service.served(name)]:
@@ -115,7 +115,7 @@ def renew_adapters(
     Metrics and origin stay. With --data, its training rows, an adapter can be searched for scored
     rows. Refused where the weights do not fit the backbone, or were altered.
     """
-    from finetune import renewing
+    from finetune.workflows import renewing
 
     service = open_service(backbone, "cpu")
     for name in names:
@@ -150,7 +150,7 @@ def remove_adapter(
 
 def doctor(as_json: Json = False) -> None:
     """What this machine has, what is installed, what is missing."""
-    from finetune import diagnosis
+    from commands import doctor
 
-    found = diagnosis.facts(all_tasks())
+    found = doctor.facts(all_tasks())
     typer.echo(dumped(found) if as_json else "\n".join(f"{k}: {v}" for k, v in found.items()))

@@ -10,7 +10,7 @@ from commands.options import Json, all_tasks, dumped, the_task
 from core.errors import BadData, BadSetting
 
 if TYPE_CHECKING:
-    from finetune.leaks.search import Search
+    from finetune.evaluation.contamination.search import Search
 
 _SHOWN = 20
 _WIDTH = 100
@@ -36,7 +36,7 @@ def leak_data(
     as_json: Json = False,
 ) -> None:
     """Name rows to score that stand in what is learned; exit with 1 where there are any."""
-    from finetune.leaks import search as leak_search
+    from finetune.evaluation.contamination import search as leak_search
 
     if task is None and (sources or against):
         raise BadSetting("These files need --task TASK, which says how their rows are read.")
@@ -55,7 +55,7 @@ def leak_data(
 
 def _pairs(sources: list[str] | None, task: str | None, against: list[str], *, alone: bool) -> Any:
     import apps
-    from finetune.leaks import search as leak_search
+    from finetune.evaluation.contamination import search as leak_search
 
     if task and sources:
         return leak_search.of_sources(the_task(task), sources, against, alone=alone)

@@ -15,8 +15,8 @@ from core.errors import BadData, BadSetting
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from core.engine import Engine
-    from core.sampling import Sampling
+    from core.engine.engine import Engine
+    from core.engine.sampling import Sampling
     from core.service import Service
     from core.task import Task
     from finetune.data import Layout
@@ -144,7 +144,7 @@ def gathered(arguments: list[str]) -> list[str]:
 
 def sampling(temperature: float | None, top_p: float, seed: int) -> Sampling:
     """Greedy without a temperature."""
-    from core.sampling import Greedy, Sample
+    from core.engine.sampling import Greedy, Sample
 
     if temperature is None:
         return Greedy()
@@ -160,7 +160,7 @@ def open_engine(backbone: str | None, device: str, dtype: str = "auto") -> Engin
     """The engine on a backbone, on the device that was asked for or found."""
     from core import backbone as backbones
     from core.backbone import catalogue
-    from core.engine import Engine
+    from core.engine.engine import Engine
     from core.hardware import pick_device
 
     quiet()

@@ -39,7 +39,7 @@ def train_tokenizer(
     """Train a byte-level BPE over English and Chinese; print bytes per token of each language."""
     from core.backbone import tokenizer as tokenizers
     from core.store import new_folder
-    from finetune.corpus import documents
+    from finetune.data.corpus import documents
 
     train, held_out = documents(_parts(data, config), all_tasks())
     tokenizer = tokenizers.train(train, vocab_size)
@@ -64,7 +64,9 @@ def pretrain(
     ] = False,
 ) -> None:
     """Pre-train a backbone from random weights. Any key may be given: --learning-rate 0.003"""
-    from finetune import pretraining, processes, settings
+    from finetune import settings
+    from finetune.training import processes
+    from finetune.workflows import pretraining
 
     given = settings.flags(context.args)
     if data:
@@ -113,8 +115,8 @@ def finetune(
 ) -> None:
     """Fine-tune an adapter. Any key may be given: --learning-rate 0.002 --lora.r 16"""
     from finetune import settings
-    from finetune.inspection import remarks
-    from finetune.material import Request, gather, run_folder
+    from finetune.data.inspection import remarks
+    from finetune.data.training_data import Request, gather, run_folder
 
     keys = settings.read(settings.FinetuneSettings, config, settings.flags(context.args))
     found = the_task(task)
@@ -132,7 +134,8 @@ def finetune(
     )
     material = gather(request)  # before torch loads: bad rows are told at once
     from core.adapters import registry
-    from finetune import finetuning, processes
+    from finetune.training import processes
+    from finetune.workflows import finetuning
 
     processes.start(device)
     screen = console(stderr=True, quiet=not processes.first())
@@ -161,7 +164,7 @@ def finetune(
 
 
 def _each_seed(request: Any, engine: Any, seeds: str, screen: Any) -> None:
-    from finetune import seeds as several
+    from finetune.workflows import seeds as several
 
     folder, runs = several.finetune_all(request, engine, several.parsed(seeds), screen)
     for name, found in several.spread([run.passport.metrics for run in runs]).items():
@@ -181,7 +184,7 @@ def quickstart(
 ) -> None:
     """Fine-tune, score and report all tasks on the bundled rows, then open the demo."""
     import apps
-    from finetune import quickstart as quick
+    from finetune.workflows import quickstart as quick
 
     quick.run(
         all_tasks(),

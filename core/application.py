@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.adapters.passport import OperatingPoint
-from core.errors import BadInput, BadSetting
-from core.passage import Passage
-from core.prompting import (
+from core.engine.constrained_copying import Passage
+from core.engine.prompting import (
     Encoded,
     Prompt,
     answer_budget,
@@ -20,11 +19,12 @@ from core.prompting import (
     encode_prompt,
     mark_ids,
 )
-from core.sampling import Sampling
+from core.engine.sampling import Sampling
+from core.errors import BadInput, BadSetting
 from core.task import Choice, Example, In, Span, Task
 
 if TYPE_CHECKING:
-    from core.engine import Engine
+    from core.engine.engine import Engine
 
 _WINDOW = 16
 """Batches that are sorted by length together: enough to waste little padding."""

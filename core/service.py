@@ -15,14 +15,14 @@ from core.task import Task
 
 if TYPE_CHECKING:
     from core.backbone import Backbone
-    from core.engine import Engine
+    from core.engine.engine import Engine
 
 
 class Service:
     """Applications on one engine; an adapter is loaded when it is first asked for, and kept."""
 
     def __init__(self, backbone: Backbone, tasks: Mapping[str, Task[Any]]) -> None:
-        from core.engine import Engine
+        from core.engine.engine import Engine
 
         self.tasks = dict(tasks)
         self.engine: Engine = Engine(backbone)

@@ -9,8 +9,8 @@ from html import escape
 from typing import Any, Generic, Protocol
 
 from core.application import Application
-from core.prompting import answer_budget, encode_prompt
-from core.sampling import Sampling
+from core.engine.prompting import answer_budget, encode_prompt
+from core.engine.sampling import Sampling
 from core.task import Choice, In, Span, Task
 from demos.decided import Decided, shown
 from demos.door import Component, gr

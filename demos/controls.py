@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.engine.sampling import Greedy, Sample, Sampling
 from core.errors import BadSetting
-from core.sampling import Greedy, Sample, Sampling
 from demos.door import Component, gr
 
 _GREEDY, _SAMPLED = "greedy", "sampled"

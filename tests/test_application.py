@@ -10,10 +10,10 @@ import torch
 import apps
 from core.adapters.lora import AdapterStack
 from core.application import Application, Prediction
-from core.engine import Engine
+from core.engine.engine import Engine
+from core.engine.prompting import encode_text
+from core.engine.sampling import Sample
 from core.errors import BadInput, BadSetting
-from core.prompting import encode_text
-from core.sampling import Sample
 
 PASSAGE = "The old mill by the river was built in 1820. 茶馆在老城的南门旁边。"
 

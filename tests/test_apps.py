@@ -11,7 +11,7 @@ import pytest
 import apps
 from core.errors import BadData, BadSetting, UnknownTask
 from core.labels import label_of
-from core.script import language_of
+from core.language import language_of
 from core.task import Choice, Span
 
 ROOT = Path(__file__).parents[1]

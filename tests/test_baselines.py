@@ -9,8 +9,8 @@ import pytest
 
 from core.errors import BadData
 from core.task import Choice, Example, Input, MetricName, Span, Task, Text
-from finetune.answers import Answers
-from finetune.baselines import baselines
+from finetune.evaluation.answers import Answers
+from finetune.evaluation.baselines import baselines
 
 
 class Asked(Input):

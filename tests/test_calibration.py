@@ -23,13 +23,14 @@ from core.adapters.configuration import configuration_hash
 from core.adapters.decision import write_decision
 from core.adapters.passport import PASSPORT, OperatingPoint, Passport, read_passport, weights_hash
 from core.application import Application, decide
-from core.engine import Engine
+from core.engine.engine import Engine
 from core.errors import BadData, BadSetting
 from core.service import Service
 from core.task import Example
-from finetune import calibrating, calibration
-from finetune.leaks import TrainingRows, read_rows_of, rows_of, write_rows
-from finetune.leaks.training_rows import digest_of
+from finetune.evaluation import calibration
+from finetune.evaluation.contamination import TrainingRows, read_rows_of, rows_of, write_rows
+from finetune.evaluation.contamination.training_rows import digest_of
+from finetune.workflows import calibrating
 
 TASK = apps.load("spam")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import apps
-from finetune.checking import check
+from finetune.workflows.checking import check
 
 
 def write(path, *rows):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import apps
 from core.application import Prediction
 from core.task import Example
-from finetune.answers import Answers
-from finetune.clusters import groups_of, rows_of
-from finetune.counts import count
+from finetune.evaluation.answers import Answers
+from finetune.evaluation.clusters import groups_of, rows_of
+from finetune.evaluation.counts import count
 
 
 def test_references_of_one_prompt_belong_together():

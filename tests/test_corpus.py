@@ -12,9 +12,9 @@ import torch
 
 import apps
 from core.errors import BadColumns, BadData, BadSetting
-from finetune import corpus
-from finetune.pretrain import Windows
+from finetune.data import corpus
 from finetune.settings import Part
+from finetune.training.language_modeling import Windows
 
 
 def write(path: Path, *texts: str, **columns) -> Path:

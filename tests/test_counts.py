@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import apps
 from core.application import Likelihood, Prediction
 from core.task import Example
-from finetune.answers import Answers
-from finetune.counts import Counts, count, deciding
-from finetune.scoring import measure
+from finetune.evaluation.answers import Answers
+from finetune.evaluation.counts import Counts, count, deciding
+from finetune.evaluation.scoring import measure
 
 WORDS = ("river", "mill", "the", "old", "stone", "red", "house", "河边", "磨坊", "老", "红")
 

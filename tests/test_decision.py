@@ -16,7 +16,7 @@ from core import backbone as backbones
 from core.adapters.decision import write_decision
 from core.adapters.lora import AdapterStack
 from core.application import Application
-from core.engine import Engine
+from core.engine.engine import Engine
 from core.task import Choice
 
 TEXTS = (

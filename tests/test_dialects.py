@@ -171,7 +171,7 @@ def test_the_names_of_classes_decide_over_their_numbers(tmp_path):
 def test_the_names_of_classes_come_from_data_sets_too():
     import datasets
 
-    from finetune.data.hub import class_names
+    from finetune.data.reading.hub import class_names
 
     features = datasets.Features({"label": datasets.ClassLabel(names=["spam", "ham"])})
     found = datasets.Dataset.from_dict({"label": [0, 1]}, features=features)

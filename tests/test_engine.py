@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from core.adapters.lora import AdapterStack
-from core.engine import Engine
+from core.engine.engine import Engine
+from core.engine.prompting import Encoded
+from core.engine.sampling import Greedy, Sample
 from core.errors import BadInput, BadSetting, Damaged, MissingAdapter
-from core.prompting import Encoded
-from core.sampling import Greedy, Sample
 
 PROMPTS = [[0, 40, 50], [0], [0, 60, 61, 62, 63, 64, 65, 66], [0, 70, 71]]
 MARKS = [80, 90, 100]

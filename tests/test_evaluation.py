@@ -13,18 +13,19 @@ from rich.console import Console
 import apps
 from core import backbone as backbones
 from core.application import Application
-from core.engine import Engine
+from core.engine.engine import Engine
 from core.errors import BadData, BadSetting
 from core.task import Example
-from finetune import evaluation, finetuning, matrix, seeds
-from finetune.evaluation import Contestant
-from finetune.examples import Reading, read_examples
-from finetune.leaks import rows_of
-from finetune.material import Request, gather
+from finetune.data.examples import Reading, read_examples
+from finetune.data.training_data import Request, gather
+from finetune.evaluation import comparison
+from finetune.evaluation.comparison import Contestant
+from finetune.evaluation.contamination import rows_of
 from finetune.report import render
 from finetune.report.build import build
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
+from finetune.workflows import cross_task, finetuning, seeds
 
 QUIET = Console(quiet=True)
 TASK = apps.load("sentiment")
@@ -101,7 +102,7 @@ def judged(engine: Engine, reading: Reading, name: str, **about) -> Results:
         *(Contestant(n, "adapter", Application(TASK, engine, n)) for n in about.get("beside", ())),
         Contestant(name, "adapter", Application(task, engine, name)),
     ]
-    found = evaluation.evaluate(
+    found = comparison.evaluate(
         asked,
         reading,
         about.get("train", FEW),
@@ -223,7 +224,7 @@ def test_further_comparisons_are_corrected_for_how_many_there_are(trained, unsee
 def test_documents_are_searched_and_counted(trained, unseen):
     engine, _ = trained
     asked = [Contestant("good", "adapter", Application(TASK, engine, "good"))]
-    found = evaluation.evaluate(asked, unseen, FEW, name="toy")
+    found = comparison.evaluate(asked, unseen, FEW, name="toy")
     texts = (text for text in ("Nothing to see.", "The mill stood by the river.", "天气很好"))
     results = build(found, commands=(), resamples=300, documents={"pre-training": texts})
     assert results.leaks and results.leaks.looked_in == {"training": 4, "pre-training": 3}
@@ -265,10 +266,12 @@ def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
 
 def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen):
     task = dataclasses.replace(TASK, select_by="mcc")
-    turned = matrix._cell("turned", Application(task, trained[0], "mislabelled"), unseen.examples)
+    turned = cross_task._cell(
+        "turned", Application(task, trained[0], "mislabelled"), unseen.examples
+    )
     assert turned.value < -0.5
-    found = matrix.Matrix(("turned",), (task.name,), (turned,))
-    assert str(next(matrix.table(found).columns[2].cells)).startswith("-")
+    found = cross_task.Matrix(("turned",), (task.name,), (turned,))
+    assert str(next(cross_task.table(found).columns[2].cells)).startswith("-")
 
 
 def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):
@@ -276,11 +279,11 @@ def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen)
     few = unseen.examples[::10]
     cells = []
     for name, adapter in (("base", None), ("sentiment", "mislabelled"), ("spam", "good")):
-        cells.append(matrix._cell(name, Application(TASK, engine, adapter), few))
-    found = matrix.Matrix(("base", "sentiment", "spam"), ("sentiment",), tuple(cells))
+        cells.append(cross_task._cell(name, Application(TASK, engine, adapter), few))
+    found = cross_task.Matrix(("base", "sentiment", "spam"), ("sentiment",), tuple(cells))
     assert len(found.suspicions()) == 1 and "with 'spam'" in found.suspicions()[0]
-    right = matrix._cell("sentiment", Application(TASK, engine, "good"), few)
-    fine = matrix.Matrix(("base", "sentiment"), ("sentiment",), (cells[0], right))
+    right = cross_task._cell("sentiment", Application(TASK, engine, "good"), few)
+    fine = cross_task.Matrix(("base", "sentiment"), ("sentiment",), (cells[0], right))
     assert fine.suspicions() == []
 
 

@@ -20,8 +20,8 @@ import apps
 from core import backbone as backbones
 from core.adapters.lora import AdapterStack
 from core.application import Application
-from core.engine import Engine
-from core.prompting import Encoded
+from core.engine.engine import Engine
+from core.engine.prompting import Encoded
 
 WIDTH = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 ROPE = {**WIDTH, "intermediate_size": 64, "max_position_embeddings": 128}

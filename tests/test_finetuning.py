@@ -18,16 +18,17 @@ from core import backbone as backbones
 from core.adapters import registry
 from core.adapters.passport import Passport
 from core.application import Application
-from core.engine import Engine
+from core.engine.engine import Engine
+from core.engine.prompting import Encoded
 from core.errors import BadData, BadSetting, Mismatch
-from core.prompting import Encoded
 from core.service import Service
-from finetune import finetuning, lora, preview
-from finetune.batches import Plan, answer_loss, collate
-from finetune.examples import read_examples
-from finetune.loop import Interrupted
-from finetune.material import Request, gather, run_folder
+from finetune.data.examples import read_examples
+from finetune.data.training_data import Request, gather, run_folder
 from finetune.settings import FinetuneSettings
+from finetune.training import dry_run, sft
+from finetune.training.collation import Plan, answer_loss, collate
+from finetune.training.loop import Interrupted
+from finetune.workflows import finetuning
 
 QUIET = Console(quiet=True)
 QUICK = FinetuneSettings(
@@ -116,9 +117,9 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
     broken = asked(tmp_path, "broken", settings={"max_steps": 8, "eval_steps": 3})
     engine = Engine(backbones.create("nano", tokenizer))
     material = gather(broken)
-    lesson = lora.Lesson(
+    lesson = sft.Lesson(
         task=broken.task,
-        rows=preview.encode(broken.task, material.train.examples, engine.backbone, broken.settings),
+        rows=dry_run.encode(broken.task, material.train.examples, engine.backbone, broken.settings),
         validation=material.validation.examples,
         data_hash=material.digest,
     )
@@ -129,7 +130,7 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="--resume"):
-        lora.train(engine, lesson, broken.settings, broken.output, device="cpu", report=stop)
+        sft.train(engine, lesson, broken.settings, broken.output, device="cpu", report=stop)
     again = Request(**{**vars(broken), "resume": True})
     learned(again, backbones.create("nano", tokenizer))
     name = "adapter/adapter_model.safetensors"
@@ -225,8 +226,8 @@ def test_written_answers_end_in_end_of_text(tmp_path, backbone, name, ends):
 def test_rows_with_nothing_to_learn_are_an_error():
     rows = [Encoded([1, 2, 3], 2)] * 98 + [Encoded([1, 2], 2)] * 2
     with pytest.raises(BadData, match="2 of 100 rows"):
-        preview.learnable(rows, 0.01)
-    assert len(preview.learnable(rows, 0.02)) == 98
+        dry_run.learnable(rows, 0.01)
+    assert len(dry_run.learnable(rows, 0.02)) == 98
 
 
 def test_batches_keep_their_budget_and_miss_no_row():
@@ -310,7 +311,7 @@ def test_answers_that_lose_their_end_are_told(tmp_path, backbone):
 )  # fmt: skip
 def test_rows_take_a_quarter_of_a_long_context(settings, expected, backbone):
     backbone.model.config.max_position_embeddings = 8192
-    assert preview.row_length(backbone, FinetuneSettings(**settings)) == expected
+    assert dry_run.row_length(backbone, FinetuneSettings(**settings)) == expected
 
 
 def test_a_row_longer_than_a_batch_is_refused():

@@ -7,9 +7,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from core.backbone.loading import in_memory
-from core.engine import Engine
-from core.prompting import Encoded
-from finetune import lora
+from core.engine.engine import Engine
+from core.engine.prompting import Encoded
+from finetune.training import sft
 
 ROWS = [Encoded([0, 40, 50, 60, 70], 3), Encoded([0, 41, 51], 2)]
 LEARNED = 3 / 8
@@ -19,7 +19,7 @@ def counted(backbone) -> float:
     engine = Engine(backbone)
     engine.adapters.create("one", {"r": 4}, seed=0)
     with engine.adapters.training("one"):
-        return lora.flops_per_token(engine.adapters.model, ROWS)
+        return sft.flops_per_token(engine.adapters.model, ROWS)
 
 
 def by_hand(width: int, inner: int, layers: int, vocabulary: int) -> float:

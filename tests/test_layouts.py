@@ -11,8 +11,8 @@ import apps
 from commands.options import gathered, mapping
 from core.errors import BadColumns, BadData, BadSetting
 from finetune.data import Layout
-from finetune.examples import Reading, read_examples
-from finetune.inspection import remarks
+from finetune.data.examples import Reading, read_examples
+from finetune.data.inspection import remarks
 
 
 def jsonl(path: Path, *rows: dict) -> Path:

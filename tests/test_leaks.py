@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import apps
 from core.task import Example
-from finetune.examples import read_examples
-from finetune.leaks import Found, find, find_contained, leaked, texts_of
-from finetune.leaks.units import normalised, shingles
+from finetune.data.examples import read_examples
+from finetune.evaluation.contamination import Found, find, find_contained, leaked, texts_of
+from finetune.evaluation.contamination.units import normalised, shingles
 from tests.test_commands import SIXTH, fails, quintet, write
 
 WORDS = str.split(

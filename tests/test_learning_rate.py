@@ -7,10 +7,11 @@ import json
 import pytest
 import yaml
 
-from core.engine import Engine
-from finetune import finetuning, learning_rate
-from finetune.material import gather
+from core.engine.engine import Engine
+from finetune.data.training_data import gather
 from finetune.settings import FinetuneSettings
+from finetune.training import learning_rate
+from finetune.workflows import finetuning
 from tests.test_finetuning import asked, learned
 
 

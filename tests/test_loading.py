@@ -16,7 +16,7 @@ from core import backbone as backbones
 from core import store
 from core.adapters.lora import AdapterStack
 from core.application import Application
-from core.engine import Engine
+from core.engine.engine import Engine
 from core.errors import BadSetting, Damaged, MissingBackbone
 
 IDS = torch.tensor([[0, 40, 50, 60, 70]])

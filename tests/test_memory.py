@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from core import hardware
-from core.engine import Engine
+from core.engine.engine import Engine
+from core.engine.prompting import Encoded
 from core.errors import BadSetting
-from core.prompting import Encoded
-from finetune import lora, memory
-from finetune.batches import Shape
 from finetune.settings import FinetuneSettings
+from finetune.training import memory, sft
+from finetune.training.collation import Shape
 
 
 def plan_of(backbone, length: int, rows: int = 64):
     made = [Encoded([n % 500 + 20 for n in range(length)], length - 4)] * rows
-    return lora.plan(made, backbone, FinetuneSettings(max_batch_tokens=10**9, bf16="off"))
+    return sft.plan(made, backbone, FinetuneSettings(max_batch_tokens=10**9, bf16="off"))
 
 
 @pytest.mark.parametrize("rank", [65, 100_000])
@@ -55,7 +51,7 @@ def test_what_is_forecast_for_a_long_row_is_what_it_keeps(backbone):
     settings = FinetuneSettings(bf16="off")
     kept = memory._kept(engine, plan_of(backbone, 160), settings)
     engine.adapters.create("one", seed=0)
-    with engine.adapters.training("one") as model, lora.attention(backbone, [Encoded([1], 0)]):
+    with engine.adapters.training("one") as model, sft.attention(backbone, [Encoded([1], 0)]):
         assert kept(Shape(1, 160, 1)) == pytest.approx(
             memory._saved(model, 160, settings), rel=0.05
         )
@@ -69,46 +65,3 @@ def test_a_run_that_does_not_fit_names_the_keys(backbone):
         memory.must_fit(needed, engine)
     with pytest.raises(BadSetting, match=r"Lower lora\.r"):
         memory.must_fit(memory.Memory(weights=1, adapter=2 * free, activations=1, logits=1), engine)
-
-
-MEASURE = """
-import json, resource, tempfile, dataclasses
-from pathlib import Path
-import torch, transformers, peft, accelerate
-from transformers import LlamaForCausalLM
-import apps
-from core import backbone as backbones
-from core import hardware
-from core.engine import Engine
-from core.prompting import Encoded
-from finetune import loop, lora, memory
-from finetune.settings import FinetuneSettings
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-hardware.measure("cpu")
-before = peak()
-engine = Engine(backbones.shipped())
-settings = FinetuneSettings(learning_rate=1e-4, max_steps=3, bf16="off", eval_steps=10**6)
-rows = [Encoded([n % 500 + 20 for n in range(64)], 56)] * 96
-forecast = memory.forecast(engine, lora.plan(rows, engine.backbone, settings), settings)
-task = apps.load("sentiment")
-lesson = lora.Lesson(task=task, rows=rows, validation=(), data_hash="")
-engine.adapters.create(lora.NAME, settings.lora, seed=0)
-with tempfile.TemporaryDirectory() as folder, engine.adapters.training(lora.NAME), \
-        lora.attention(engine.backbone, rows):
-    job = lora._job(engine, lesson, settings, Path(folder), None)
-    job = dataclasses.replace(job, validate=dict, value=lambda metrics: 0.0)
-    loop.run(job, device="cpu")
-print(json.dumps([forecast.total, peak() - before]))
-"""
-
-
-def test_the_forecast_is_within_a_quarter_of_the_peak_on_mini():
-    found = subprocess.run(
-        [sys.executable, "-c", MEASURE], capture_output=True, text=True, timeout=600
-    )
-    assert found.returncode == 0, found.stderr
-    forecast, measured = json.loads(found.stdout.splitlines()[-1])
-    assert 0.75 <= forecast / measured <= 1.25

@@ -11,8 +11,8 @@ import pytest
 from nltk.lm import KneserNeyInterpolated
 
 from core.application import Likelihood
-from finetune.baselines.compression import xz
-from finetune.baselines.kneser_ney import (
+from finetune.evaluation.baselines.compression import xz
+from finetune.evaluation.baselines.kneser_ney import (
     BASE,
     START,
     Codes,
@@ -20,7 +20,7 @@ from finetune.baselines.kneser_ney import (
     codes,
     estimated_discount,
 )
-from finetune.baselines.ngrams import chosen, five_gram, shuffled, unigram
+from finetune.evaluation.baselines.ngrams import chosen, five_gram, shuffled, unigram
 
 Weigh = Callable[[Sequence[str], Sequence[str]], tuple[Likelihood, ...]]
 WEIGH: list[Weigh] = [unigram, five_gram, xz]

@@ -15,14 +15,14 @@ from core.adapters import registry
 from core.adapters.configuration import configuration_hash
 from core.adapters.passport import PASSPORT, OperatingPoint, Passport, weights_hash
 from core.application import Application
-from core.engine import Engine
+from core.engine.engine import Engine
 from core.service import Service
 from core.task import Example
 from demos import pages
 from demos.answers import Asked, Bars
 from demos.decided import Decided
-from finetune import predicting
-from finetune.scoring import answer
+from finetune.evaluation.scoring import answer
+from finetune.workflows import batch_prediction
 
 TASK = apps.load("spam")
 TEXT = "The mill by the river."
@@ -76,7 +76,7 @@ def _scored(application, folder) -> str:
 
 def _in_a_file(application, folder) -> str:
     (folder / "in.jsonl").write_text(json.dumps({"text": TEXT}) + "\n")
-    predicting.predict_file(application, folder / "in.jsonl", folder / "out.jsonl")
+    batch_prediction.predict_file(application, folder / "in.jsonl", folder / "out.jsonl")
     return json.loads((folder / "out.jsonl").read_text())["prediction"]
 
 

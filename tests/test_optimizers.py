@@ -12,10 +12,10 @@ from torch import nn
 from core import hardware
 from core.errors import Diverged
 from core.hardware import Machine
-from finetune import optimizers
-from finetune.guards import Guard
-from finetune.optimizers import SinglePrecisionMuon
 from finetune.settings import LoopSettings
+from finetune.training import optimizers
+from finetune.training.divergence import Guard
+from finetune.training.optimizers import SinglePrecisionMuon
 
 NAN, INF = math.nan, math.inf
 

@@ -19,8 +19,8 @@ from core.adapters import registry
 from core.adapters.configuration import configuration_hash
 from core.adapters.lora import AdapterStack
 from core.adapters.passport import PASSPORT, Passport, weights_hash
+from core.engine.sampling import Sample
 from core.errors import BadSetting
-from core.sampling import Sample
 from core.service import Service
 from demos import pages
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.passage import Passage, _Decoded
-from core.prompting import encode_text
+from core.engine.constrained_copying import Passage, _Decoded
+from core.engine.prompting import encode_text
 
 TEXT = "The old mill was built in 1820.\nIt is cold there. 茶馆在老城的南门旁边😀。"
 

@@ -14,11 +14,11 @@ import apps
 from core.adapters.lora import AdapterStack
 from core.adapters.passport import OperatingPoint
 from core.application import Application
-from core.engine import Engine
+from core.engine.engine import Engine
 from core.errors import BadColumns, BadData, BadSetting, Stopped
-from finetune.asking import input_of
-from finetune.predicting import predict_file
-from finetune.tables import check_output
+from finetune.data.inputs import input_of
+from finetune.data.tables import check_output
+from finetune.workflows.batch_prediction import predict_file
 
 TEXTS = [
     f"The {word} was {mood}." for word in ("film", "book", "mill") for mood in ("warm", "cold")

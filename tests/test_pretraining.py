@@ -15,8 +15,9 @@ from torch import nn
 
 from core import backbone as backbones
 from core.errors import BadData, Busy, Damaged, Diverged, Mismatch
-from finetune import checkpoint, corpus, loop, pretrain
+from finetune.data import corpus
 from finetune.settings import Part, PretrainSettings
+from finetune.training import checkpoint, language_modeling, loop
 
 QUICK = PretrainSettings(
     max_steps=8,
@@ -56,7 +57,7 @@ def packed(tokenizer, texts, tmp_path_factory) -> corpus.Corpus:
 
 def trained(packed, tokenizer, folder: Path, *, seed=0, resume=False, report=None, **changes):
     folder.mkdir(parents=True, exist_ok=True)
-    state = pretrain.pretrain(
+    state = language_modeling.pretrain(
         backbones.create("nano", tokenizer, seed=seed),
         packed,
         QUICK.model_copy(update=changes),
@@ -100,13 +101,13 @@ def stopped(whole, tmp_path) -> Path:
 
 @pytest.mark.parametrize("optim", ["muon", "adamw"])
 def test_a_dozen_steps_lower_the_validation_loss(packed, tokenizer, tmp_path, optim):
-    before = pretrain.bits_per_byte(backbones.create("nano", tokenizer), packed, 32)
+    before = language_modeling.bits_per_byte(backbones.create("nano", tokenizer), packed, 32)
     state, folder = trained(packed, tokenizer, tmp_path / "run", max_steps=12, optim=optim)
     assert before["validation_loss"] == pytest.approx(math.log(600), rel=0.05)
     assert state.metrics["validation_loss"] < before["validation_loss"] - 0.5
     assert state.finished and (state.step, state.tokens, state.skipped) == (12, 12 * 4 * 32, 0)
     loaded = backbones.load(folder / "backbone")
-    again = pretrain.bits_per_byte(loaded, packed, 32)
+    again = language_modeling.bits_per_byte(loaded, packed, 32)
     assert again == pytest.approx(state.metrics, rel=1e-6)
 
 
@@ -199,7 +200,7 @@ def test_a_loss_that_is_no_number_ends_the_run_without_a_backbone(packed, tokeni
         backbone.model.model.norm.weight.fill_(float("nan"))
     before = backbone.model.model.layers[0].mlp.up_proj.weight.clone()
     with pytest.raises(Diverged, match="5 bad steps in a row"):
-        pretrain.pretrain(backbone, packed, QUICK, tmp_path, device="cpu")
+        language_modeling.pretrain(backbone, packed, QUICK, tmp_path, device="cpu")
     assert torch.equal(before, backbone.model.model.layers[0].mlp.up_proj.weight)
     assert not (tmp_path / "backbone").exists()
 
@@ -215,15 +216,15 @@ def test_too_little_text_is_refused(packed, tokenizer, tmp_path):
      ({"gradient_accumulation_steps": 3}, 3), ({"num_train_epochs": 0.01}, 1)],
 )  # fmt: skip
 def test_the_steps_follow_from_the_epochs(changes, steps):
-    windows = pretrain.Windows(ids=range(10 * 4 * 32 + 1), length=32, rows=4, seed=0)
+    windows = language_modeling.Windows(ids=range(10 * 4 * 32 + 1), length=32, rows=4, seed=0)
     settings = QUICK.model_copy(update={"max_steps": -1, **changes})
-    assert pretrain.steps_of(settings, windows) == steps
+    assert language_modeling.steps_of(settings, windows) == steps
 
 
 def step_with(rows: int, accumulate: int, packed, tokenizer, folder: Path):
     """One step of plain descent, whose size is that of the gradient."""
     backbone = backbones.create("nano", tokenizer)
-    windows = pretrain.Windows(ids=packed.train, length=32, rows=rows, seed=0)
+    windows = language_modeling.Windows(ids=packed.train, length=32, rows=rows, seed=0)
     folder.mkdir()
     job = loop.Job(
         folder=folder,
@@ -232,10 +233,10 @@ def step_with(rows: int, accumulate: int, packed, tokenizer, folder: Path):
         steps=1,
         optimizers=[torch.optim.SGD(backbone.model.parameters(), lr=1.0)],
         batches=lambda step: [windows.at(step * accumulate + n) for n in range(accumulate)],
-        loss=pretrain.next_token_loss,
+        loss=language_modeling.next_token_loss,
         weights=lambda: {"norm": backbone.model.model.norm.weight},
         restore=lambda weights: None,
-        share=pretrain.share,
+        share=language_modeling.share,
         validate=lambda: {"loss": 1.0},
         value=lambda metrics: -metrics["loss"],
     )
@@ -253,7 +254,7 @@ def test_two_times_four_rows_are_one_times_eight(packed, tokenizer, tmp_path):
 
 def test_bits_per_byte_are_those_counted_by_hand(packed, tokenizer):
     backbone = backbones.create("nano", tokenizer)
-    found = pretrain.bits_per_byte(backbone, packed, 16, windows=10**6)
+    found = language_modeling.bits_per_byte(backbone, packed, 16, windows=10**6)
     nats = tokens = 0.0
     for language, ids in packed.validation.items():
         own, count = 0.0, 0
@@ -273,13 +274,16 @@ def test_bits_per_byte_are_those_counted_by_hand(packed, tokenizer):
 
 def test_the_flops_of_a_token_are_six_per_weight_and_attention(backbone):
     layers = 2 * (4 * 64 * 64 + 3 * 64 * 176 + 2 * 64) + 64
-    assert pretrain.flops_per_token(backbone, 32) == 6 * (layers + 600 * 64) + 12 * 2 * 64 * 32
+    assert (
+        language_modeling.flops_per_token(backbone, 32)
+        == 6 * (layers + 600 * 64) + 12 * 2 * 64 * 32
+    )
 
 
 @pytest.mark.parametrize("tokens", [4 * 32 + 1, 4 * 32 + 20, 5 * 32])
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_every_step_of_every_epoch_has_its_sequences(tokens, rows):
-    windows = pretrain.Windows(ids=list(range(tokens)), length=32, rows=rows, seed=0)
+    windows = language_modeling.Windows(ids=list(range(tokens)), length=32, rows=rows, seed=0)
     for step in range(3 * windows.per_epoch):
         found = windows.at(step)
         assert found.shape == (rows, 33)

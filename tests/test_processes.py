@@ -15,8 +15,8 @@ import torch
 
 from core import backbone as backbones
 from core.backbone import presets
-from core.prompting import Encoded
-from finetune.batches import answer_loss, collate, share
+from core.engine.prompting import Encoded
+from finetune.training.collation import answer_loss, collate, share
 from tests.test_finetuning import reviews
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,7 @@ import apps
 from core.task import Choice, Input, Task
 
 PLAIN = '''
-from core.script import language_of
+from core.language import language_of
 from core.task import Choice, Input, Task
 from pydantic import Field
 
@@ -81,7 +81,7 @@ def test_what_changes_no_prompt_changes_no_identity(tmp_path, monkeypatch, old, 
         ("self.text.strip()", "self.text"),
         ('labels=("no", "yes")', 'labels=("yes", "no")'),
         ('== "zh"', '== "en"'),
-        ("from core.script import language_of", "language_of = lambda text: text[:2]"),
+        ("from core.language import language_of", "language_of = lambda text: text[:2]"),
     ],
     ids=["branch", "constant", "helper", "property", "labels", "condition", "other helper"],
 )

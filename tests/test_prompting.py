@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 import apps
-from core.errors import BadInput, BadSetting
-from core.prompting import (
+from core.engine.prompting import (
     answer_budget,
     choice_marks,
     encode_answer,
@@ -17,6 +16,7 @@ from core.prompting import (
     encode_text,
     mark_ids,
 )
+from core.errors import BadInput, BadSetting
 from core.task import Choice, Example, Input, Row, Task, Text
 
 

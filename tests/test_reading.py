@@ -17,9 +17,9 @@ import apps
 from core.errors import BadColumns, BadData, QuintetError
 from finetune import data
 from finetune.data import Located, Problem
-from finetune.data.files import File
-from finetune.data.formats import READERS
-from finetune.examples import read_examples
+from finetune.data.examples import read_examples
+from finetune.data.reading.files import File
+from finetune.data.reading.formats import READERS
 
 ROWS = [
     {"text": "I love this film.", "label": "positive"},

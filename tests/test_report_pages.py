@@ -16,7 +16,8 @@ import report_fixtures
 import yaml
 from report_fixtures import ALL, HOSTILE
 
-from finetune.report import canvas, render
+from finetune.report import render
+from finetune.report.figures import canvas
 from finetune.report.results import Results
 from finetune.report.words import LANGUAGES
 

@@ -7,7 +7,7 @@ import io
 from report_fixtures import sentiment
 from rich.console import Console
 
-from finetune.score_table import table
+from finetune.report.score_table import table
 
 
 def test_the_table_has_a_row_a_contestant_and_the_interval_of_what_decides() -> None:

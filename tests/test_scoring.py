@@ -14,7 +14,7 @@ import pytest
 from core.application import Prediction
 from core.errors import BadData, BadSetting, Diverged
 from core.task import Choice, Example, Input, MetricName, Span, Task, Text
-from finetune.scoring import Score, answer, measure, score, selected
+from finetune.evaluation.scoring import Score, answer, measure, score, selected
 
 
 class Asked(Input):

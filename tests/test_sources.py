@@ -11,8 +11,8 @@ import pytest
 import apps
 from core.errors import BadData
 from finetune import data
-from finetune.examples import read_examples
-from finetune.holdout import hold_out
+from finetune.data.examples import read_examples
+from finetune.data.holdout import hold_out
 
 
 def write(path: Path, *texts: str, label: int = 1) -> Path:
@@ -166,7 +166,7 @@ def test_splits_are_told_from_folders_and_names(tmp_path, train, test):
 def test_the_words_for_splits_are_those_of_datasets():
     from datasets.data_files import SPLIT_KEYWORDS
 
-    from finetune.data.folders import KEYWORDS
+    from finetune.data.reading.folders import KEYWORDS
 
     theirs = {str(split): tuple(words) for split, words in SPLIT_KEYWORDS.items()}
     assert {name: set(words) for name, words in theirs.items()} == {

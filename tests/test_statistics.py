@@ -14,9 +14,9 @@ from test_counts import made
 import apps
 from core.application import Prediction
 from core.task import Example
-from finetune.answers import Answers
-from finetune.counts import Counts, count
-from finetune.statistics import LEAST, compare, corrected, decided, interval
+from finetune.evaluation.answers import Answers
+from finetune.evaluation.counts import Counts, count
+from finetune.evaluation.significance import LEAST, compare, corrected, decided, interval
 
 TASK = apps.load("sentiment")
 

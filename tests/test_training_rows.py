@@ -10,8 +10,8 @@ import pytest
 import apps
 from core.errors import Damaged
 from core.task import Example
-from finetune.leaks import read_rows_of, rows_of, write_rows
-from finetune.leaks import training_rows as module
+from finetune.evaluation.contamination import read_rows_of, rows_of, write_rows
+from finetune.evaluation.contamination import training_rows as module
 
 TASK = apps.load("spam")
 LONG = (

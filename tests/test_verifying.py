@@ -17,14 +17,14 @@ import apps
 from core import backbone as backbones
 from core import store
 from core.adapters.passport import PASSPORT, read_passport, seal_of
-from core.engine import Engine
+from core.engine.engine import Engine
 from core.errors import Damaged, Mismatch, QuintetError
 from core.service import Service
-from finetune import finetuning
-from finetune.material import Request, gather
-from finetune.renewing import renew
+from finetune.data.training_data import Request, gather
 from finetune.settings import FinetuneSettings
-from finetune.verifying import verify
+from finetune.workflows import finetuning
+from finetune.workflows.renewing import renew
+from finetune.workflows.verifying import verify
 
 TASK = apps.load("spam")
 ROOT = Path(__file__).parent.parent
@@ -109,7 +109,7 @@ def test_altered_weights_are_found(copied, backbone):
 
 def test_rows_are_read_before_torch_is_loaded():
     program = (
-        "import sys, finetune.material, finetune.splits, commands.training, commands.evaluating;"
+        "import sys, finetune.data.training_data, finetune.data.splits, commands.training, commands.evaluating;"
         "print([m for m in ('torch', 'transformers', 'sklearn', 'evaluate') if m in sys.modules])"
     )
     loaded = subprocess.run(

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.prompting import choice_marks, first_token
+from core.engine.prompting import choice_marks, first_token
 from core.task import Choice, In, Task
 
 if TYPE_CHECKING:

@@ -103,7 +103,7 @@ def load(folder: str | Path, *, gguf_file: str = "") -> PreTrainedTokenizerBase:
 
 def bytes_per_token(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> dict[str, float]:
     """Compression per language ('en', 'zh'): UTF-8 bytes over tokens; higher is better."""
-    from core.script import language_of
+    from core.language import language_of
 
     sizes: dict[str, list[int]] = {}
     for text in texts:

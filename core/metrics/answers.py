@@ -11,8 +11,8 @@ from difflib import SequenceMatcher
 from typing import Any, ClassVar
 
 from core.errors import BadData
+from core.language import language_of
 from core.metrics.base import TEXT, TEXTS, LocalMetric
-from core.script import language_of
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)

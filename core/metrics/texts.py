@@ -10,8 +10,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from core.errors import BadData
+from core.language import language_of
 from core.metrics.base import TEXT, TEXTS, LocalMetric
-from core.script import language_of
 from core.task import Language
 
 # Under sacrebleu's default, identical Chinese sentences are one word each, and score 0.

@@ -16,14 +16,14 @@ import torch
 
 from core import store
 from core.adapters.passport import Passport
-from core.script import language_of
+from core.language import language_of
 from core.task import Choice, Example
-from finetune import leaks
-from finetune.evaluation import Evaluation
-from finetune.report import closer, contamination, judging
+from finetune.data.splits import short
+from finetune.evaluation import contamination
+from finetune.evaluation.comparison import Evaluation
+from finetune.evaluation.significance import RESAMPLES
+from finetune.report import error_analysis, seen_rows, verdict
 from finetune.report.results import DataCard, Environment, LeakedPair, Leaks, Measured, Results
-from finetune.splits import short
-from finetune.statistics import RESAMPLES
 
 _SHOWN = 20
 _PERCENTILES = (50, 90, 99, 100)
@@ -46,15 +46,15 @@ def build(
     `documents` is text that the backbone was trained on, `log` the `log.jsonl` of the adapter's run.
     """
     began = time.perf_counter()
-    seen = contamination.look(found, documents or {})
-    entries = judging.entries(found, seed=seed, resamples=resamples)
-    judged = judging.judge(found, seen, seed=seed, resamples=resamples)
+    seen = seen_rows.look(found, documents or {})
+    entries = verdict.entries(found, seed=seed, resamples=resamples)
+    judged = verdict.judge(found, seen, seed=seed, resamples=resamples)
     parts = {
         "leaks": _leaks(found, seen, seed=seed, resamples=resamples),
-        "calibration": closer.calibrated(found, seed=seed),
-        "curves": closer.curves(found),
-        "slices": closer.slices(found, seed=seed, resamples=resamples),
-        "mistakes": closer.mistakes(found),
+        "calibration": error_analysis.calibrated(found, seed=seed),
+        "curves": error_analysis.curves(found),
+        "slices": error_analysis.slices(found, seed=seed, resamples=resamples),
+        "mistakes": error_analysis.mistakes(found),
         "data_card": _data_card(found),
         "learning": _learning(log),
     }
@@ -84,7 +84,7 @@ def build(
 
 def _leaks(
     found: Evaluation[Any],
-    seen: contamination.Seen,
+    seen: seen_rows.Seen,
     *,
     seed: int,
     resamples: int,
@@ -98,7 +98,7 @@ def _leaks(
         pairs=tuple(
             LeakedPair(
                 row=one.row,
-                text=leaks.texts_of(found.task, found.examples[one.row])[0],
+                text=contamination.texts_of(found.task, found.examples[one.row])[0],
                 source=one.source,
                 other=one.other,
                 similarity=one.similarity,
@@ -121,7 +121,7 @@ def _without(
     clean = found.without(gone)
     counts = clean.counts[clean.subject.name]
     return {
-        name: judging.measured(one, seed=seed, resamples=resamples) for name, one in counts.items()
+        name: verdict.measured(one, seed=seed, resamples=resamples) for name, one in counts.items()
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from finetune.report import plots
 from finetune.report.document import (
     Block,
     Case,
@@ -22,6 +21,7 @@ from finetune.report.document import (
     Table,
 )
 from finetune.report.edition import Edition
+from finetune.report.figures import charts
 from finetune.report.measures import Metric, number
 from finetune.report.results import Calibration, LeakedPair, Leaks, Mistake, Slice
 from finetune.report.words import Key
@@ -189,7 +189,7 @@ def slices(edition: Edition) -> Section | None:
         title=edition.say("slices"),
         how=edition.say("slices_how"),
         blocks=(
-            Figures(figures=tuple(plots.slices(edition))),
+            Figures(figures=tuple(charts.slices(edition))),
             Table(caption=caption, columns=columns, rows=rows),
         ),
     )
@@ -197,7 +197,7 @@ def slices(edition: Edition) -> Section | None:
 
 def _slice(edition: Edition, of: Metric, one: Slice) -> Row:
     cells = (
-        Cell(text=plots.slice_by(edition, one.by)),
+        Cell(text=charts.slice_by(edition, one.by)),
         Cell(text=edition.part(one.name), quoted=True),
         Cell(text=edition.value(of, one.measured)),
         Cell(text=edition.interval(of, one.measured)),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.script import language_of
-from finetune.answers import Answers
-from finetune.evaluation import Evaluation
+from core.language import language_of
+from finetune.evaluation.answers import Answers
+from finetune.evaluation.comparison import Evaluation
 
 NAME = "predictions.parquet"
 

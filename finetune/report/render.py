@@ -12,9 +12,10 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from core import store
-from finetune.report import canvas, evidence, model_card, provenance, sections
+from finetune.report import evidence, model_card, provenance, sections
 from finetune.report.document import Document, Section
 from finetune.report.edition import Edition
+from finetune.report.figures import canvas
 from finetune.report.measures import metric
 from finetune.report.results import Results
 from finetune.report.words import Key, Language

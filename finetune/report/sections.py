@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from finetune.report import curves, plots
 from finetune.report.document import (
     Block,
     Cell,
@@ -18,6 +17,7 @@ from finetune.report.document import (
     Table,
 )
 from finetune.report.edition import Edition
+from finetune.report.figures import charts, curves
 from finetune.report.measures import Metric, chance, metric, number
 from finetune.report.results import Comparison, Entry, Measured
 
@@ -165,9 +165,9 @@ def _comparison_row(edition: Edition, one: Comparison, exact: bool, told: bool) 
 
 def pictures(edition: Edition) -> Section | None:
     """All drawings but those of the slices, which stand beside their table."""
-    found: list[Figure | None] = [plots.entries(edition), plots.differences(edition)]
+    found: list[Figure | None] = [charts.entries(edition), charts.differences(edition)]
     found += [curves.confusion(edition), curves.reliability(edition)]
-    found += [*curves.thresholds(edition), *plots.learning(edition)]
+    found += [*curves.thresholds(edition), *charts.learning(edition)]
     drawn = tuple(figure for figure in found if figure)
     if not drawn:
         return None

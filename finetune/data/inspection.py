@@ -1,0 +1,57 @@
+"""What is odd about rows that can all be read: a label without rows, languages that look swapped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from core.language import language_of
+from core.task import Choice, Example, Task
+from finetune.data.examples import Reading
+
+_DIRECTION = re.compile(r"(en|zh)_(en|zh)")
+_SHOWN = 3
+
+
+def remarks(task: Task[Any], reading: Reading[Any]) -> list[str]:
+    """One line for each oddity, before any work is done."""
+    return [*reading.notes, *_missing_labels(task, reading), *_swapped_lines(task, reading)]
+
+
+def swapped(task: Task[Any], reading: Reading[Any]) -> list[str]:
+    """The places of the rows whose two languages look exchanged."""
+    places = reading.places or ("",) * len(reading.by_row)
+    rows = zip(places, reading.by_row, strict=True)
+    return [place for place, row in rows if any(_is_swapped(task, one) for one in row)]
+
+
+def _is_swapped(task: Task[Any], example: Example[Any]) -> bool:
+    found = _DIRECTION.fullmatch(example.part)
+    if not found:
+        return False
+    text = str(getattr(example.input, task.shorten))
+    return (language_of(example.answers[0]), language_of(text)) == found.groups()
+
+
+def _swapped_lines(task: Task[Any], reading: Reading[Any]) -> list[str]:
+    places = swapped(task, reading)
+    if not places:
+        return []
+    return [f"en and zh look swapped: {_first(places)}. Exchange them with --map en=zh,zh=en"]
+
+
+def _missing_labels(task: Task[Any], reading: Reading[Any]) -> list[str]:
+    if not isinstance(task.answer, Choice) or not reading.by_row:
+        return []
+    there = {example.answers[0] for example in reading.examples}
+    return [
+        f"no row has the label {label!r}: it cannot be learned from these data"
+        for label in task.answer.labels
+        if label not in there
+    ]
+
+
+def _first(places: Sequence[str]) -> str:
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    return "; ".join(places[:_SHOWN]) + more

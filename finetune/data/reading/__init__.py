@@ -1,0 +1,1 @@
+"""Any source to rows with their place: files, folders, hub ids."""

@@ -1,0 +1,5 @@
+"""Answers that cost nothing: the contestants that a model has to beat, on the same rows."""
+
+from finetune.evaluation.baselines.choice import baselines
+
+__all__ = ["baselines"]

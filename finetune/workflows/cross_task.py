@@ -1,0 +1,169 @@
+"""`quintet evaluate --matrix`: the base and every adapter on every task, to catch wrong routing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from core.application import Application
+from core.service import Service
+from core.task import Example, Task
+from finetune.evaluation.scoring import answer, score_of, selected
+
+BASE = "base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One adapter on one task."""
+
+    adapter: str
+    task: str
+    metric: str
+    value: float
+    bits_per_byte: float
+    """What the right answers cost."""
+    rows: int
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A row a task, a column the base and each adapter."""
+
+    adapters: tuple[str, ...]
+    tasks: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    def cell(self, adapter: str, task: str) -> Cell:
+        """The one of that adapter and task."""
+        return next(one for one in self.cells if (one.adapter, one.task) == (adapter, task))
+
+    def suspicions(self) -> list[str]:
+        """Tasks whose right answers cost less with another adapter, or with none.
+
+        An adapter makes the answers of its own task likelier than any other does; where it does
+        not, the wrong weights answer, or it has learned nothing.
+        """
+        found = []
+        for task in self.tasks:
+            if task not in self.adapters:
+                continue
+            costs = {name: self.cell(name, task).bits_per_byte for name in self.adapters}
+            best = min(costs, key=lambda name: costs[name])
+            if best != task:
+                found.append(
+                    f"{task}: its answers cost {costs[task]:.3f} bits per byte with its own "
+                    f"adapter, and {costs[best]:.3f} with {best!r}. Is the right one served?"
+                )
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {"cells": [vars(cell) for cell in self.cells], "suspicions": self.suspicions()}
+
+
+def measure(
+    service: Service,
+    examples: Mapping[str, Sequence[Example[Any]]],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Matrix:
+    """Every served adapter on every task, with the task's own prompts and rows."""
+    names = [BASE, *(name for name in examples if service.served(name))]
+    total = len(names) * len(examples)
+    cells: list[Cell] = []
+    for task, rows in examples.items():
+        for name in names:
+            progress(len(cells), total)
+            adapter = None if name == BASE else service.application(name).adapter
+            application = Application(service.task(task), service.engine, adapter)
+            cells.append(_cell(name, application, rows))
+    return Matrix(tuple(names), tuple(examples), tuple(cells))
+
+
+def _cell(name: str, application: Application[Any], examples: Sequence[Example[Any]]) -> Cell:
+    task = application.task
+    found = answer(application, examples)
+    metrics = score_of(task, examples, found).metrics
+    costs = found.likelihoods or tuple(application.log_likelihood(examples))
+    bits = sum(one.nats for one in costs) / math.log(2) / sum(one.bytes for one in costs)
+    return Cell(
+        adapter=name,
+        task=task.name,
+        metric=task.select_by.strip("-*").rstrip("_"),
+        value=selected(task, metrics) * (-1 if task.select_by.startswith("-") else 1),
+        bits_per_byte=bits,
+        rows=len(examples),
+    )
+
+
+def table(matrix: Matrix) -> Table:
+    """For a terminal: deciding value and bits per byte, a row a task."""
+    drawn = Table("task", "metric")
+    for name in matrix.adapters:
+        drawn.add_column(escape(name), overflow="fold")
+    for task in matrix.tasks:
+        cells = [matrix.cell(name, task) for name in matrix.adapters]
+        shown = [f"{cell.value:.3g} / {cell.bits_per_byte:.2f}" for cell in cells]
+        drawn.add_row(escape(task), cells[0].metric, *shown)
+    return drawn
+
+
+def draw(matrix: Matrix, image: Path, tasks: Mapping[str, Task[Any]]) -> None:
+    """Two heat maps: the deciding value, and bits per byte; each row has its own scale."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.6 + 1.6 * len(matrix.adapters), 1.2 + 0.75 * len(matrix.tasks)))
+    left, right = figure.subplots(1, 2, sharey=True)
+    signs = {name: -1 if tasks[name].select_by.startswith("-") else 1 for name in matrix.tasks}
+    _map(left, matrix, "deciding value", lambda cell: cell.value, signs)
+    _map(
+        right,
+        matrix,
+        "bits per byte of the right answers (lower is better)",
+        lambda cell: cell.bits_per_byte,
+        dict.fromkeys(matrix.tasks, -1),
+    )
+    left.set_yticks(
+        range(len(matrix.tasks)),
+        [f"{name}\n{matrix.cell(BASE, name).metric.replace('_', ' ')}" for name in matrix.tasks],
+    )
+    figure.tight_layout()
+    image.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(image, dpi=120)
+
+
+def _map(
+    axes: Any,
+    matrix: Matrix,
+    title: str,
+    value: Callable[[Cell], float],
+    signs: Mapping[str, int],
+) -> None:
+    for y, task in enumerate(matrix.tasks):
+        values = [signs[task] * value(matrix.cell(name, task)) for name in matrix.adapters]
+        low, high = min(values), max(values)
+        shades = [(one - low) / (high - low) if high > low else 0.5 for one in values]
+        axes.imshow(
+            [shades],
+            cmap="Greens",
+            vmin=-0.1,
+            vmax=1.6,
+            extent=(-0.5, len(values) - 0.5, y + 0.5, y - 0.5),
+            aspect="auto",
+        )
+        for x, one in enumerate(values):
+            own = matrix.adapters[x] == task
+            axes.text(
+                x, y, f"{abs(one):.3g}", ha="center", va="center", weight="bold" if own else None
+            )
+    axes.set(
+        xlim=(-0.5, len(matrix.adapters) - 0.5), ylim=(len(matrix.tasks) - 0.5, -0.5), title=title
+    )
+    axes.set_xticks(range(len(matrix.adapters)), matrix.adapters, rotation=30, ha="right")

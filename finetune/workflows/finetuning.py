@@ -1,0 +1,126 @@
+"""The whole of `quintet finetune`: sources → a run with an adapter, its score and its passport."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from core import store
+from core.adapters import registry
+from core.adapters.passport import Passport, read_passport
+from core.engine.engine import Engine
+from core.errors import BadSetting, Mismatch, MissingAdapter
+from core.task import In, Task
+from finetune.data import layout_of
+from finetune.data.training_data import RUNS, Material, Request
+from finetune.report.results import Results
+from finetune.settings import FinetuneSettings
+from finetune.training import dry_run, learning_rate, memory, processes, sft
+from finetune.workflows import progress, run_artifacts
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a fine-tuning left behind."""
+
+    folder: Path
+    passport: Passport
+    results: Results
+
+
+def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> Path | None:
+    """The served adapter of this task, where it was trained on this backbone and prompt."""
+    try:
+        folder = registry.find(task.name, engine.backbone.name, engine.backbone.fingerprint)
+        passport = read_passport(folder)
+        passport.check(
+            fingerprint=engine.backbone.fingerprint,
+            tokenizer_hash=engine.backbone.tokenizer_hash,
+            prompt_hash=task.prompt_hash,
+            folder=folder,
+        )
+    except (MissingAdapter, Mismatch):
+        return None
+    if settings.lora:
+        raise BadSetting(
+            f"Keys under lora: {', '.join(settings.lora)} cannot change the adapter in {folder} "
+            "that this run would go on from. Begin anew with --from-base."
+        )
+    return folder
+
+
+def look(request: Request[In], engine: Engine, material: Material[In]) -> dry_run.Preview:
+    """What the run would learn and cost."""
+    request = _fitted(request, engine)
+    rows = dry_run.encode(request.task, material.train.examples, engine.backbone, request.settings)
+    return dry_run.preview(
+        request.task,
+        material.train,
+        material.validation.examples,
+        rows,
+        engine,
+        request.settings,
+    )
+
+
+def finetune(request: Request[In], engine: Engine, material: Material[In], console: Console) -> Run:
+    """Train, score once on the test rows, and write adapter, passport, card and plot."""
+    request, task = _fitted(request, engine), request.task
+    encoded = dry_run.encode(task, material.train.examples, engine.backbone, request.settings)
+    rows = dry_run.learnable(encoded, request.settings.max_bad_fraction)
+    batches = sft.plan(rows, engine.backbone, request.settings)
+    memory.must_fit(memory.forecast(engine, batches, request.settings), engine)
+    folder = processes.by_first(
+        lambda: request.output or store.new_run(RUNS, task.name, "finetune")
+    )
+    lesson = sft.Lesson(
+        task=task,
+        rows=rows,
+        validation=material.validation.examples,
+        data_hash=material.digest,
+    )
+    with progress.training(console, f"fine-tuning {task.name}") as seen:
+        sft.train(
+            engine,
+            lesson,
+            request.settings,
+            folder,
+            start=request.start,
+            device=request.device,
+            resume=request.resume,
+            begun=lambda: _describe(request, engine, folder),
+            report=seen,
+        )
+    return processes.by_first(lambda: _finish(request, engine, material, folder, console))
+
+
+def _finish(
+    request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
+) -> Run:
+    progress.plot_log(folder / "log.jsonl", folder / "loss.png")
+    passport, results = run_artifacts.finish(request, engine, material, folder, console)
+    return Run(folder, passport, results)
+
+
+def _fitted(request: Request[In], engine: Engine) -> Request[In]:
+    return replace(request, settings=learning_rate.fitted(request.settings, engine.backbone))
+
+
+def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
+    about = {
+        "task": request.task.name,
+        "backbone": engine.backbone.name,
+        "fingerprint": engine.backbone.fingerprint,
+        "data": list(request.sources),
+        **layout_of(request.columns_map).described(),
+        "limit": request.limit,
+        "start": str(request.start or ""),
+        **request.settings.model_dump(mode="json"),
+    }
+    store.write_text(folder / "config.yaml", yaml.safe_dump(about, sort_keys=False))

@@ -1,0 +1,84 @@
+"""What a person watches while long work runs: bars, and plots of what was logged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from finetune.training import loop
+
+
+@contextmanager
+def training(console: Console, title: str) -> Iterator[Callable[[loop.Progress], None]]:
+    """A bar for the loop: loss, tokens a second, share of the machine's roof, time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[says]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+    with Progress(*columns, console=console, transient=False) as bar:
+        task = bar.add_task(title, total=None, says="")
+        yield lambda seen: bar.update(task, completed=seen.step, total=seen.steps, says=_says(seen))
+
+
+def _says(seen: loop.Progress) -> str:
+    metrics = " ".join(f"{name} {value:.3f}" for name, value in list(seen.metrics.items())[:2])
+    roof = f" {seen.share_of_roof:.0%} of roof" if seen.share_of_roof else ""
+    return f"loss {seen.loss:.3f} {seen.tokens_per_second:,.0f} tok/s{roof} {metrics}".rstrip()
+
+
+@contextmanager
+def counting(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work that is counted: told how many of how many are done."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def plot_log(log: Path, image: Path) -> None:
+    """Draw training loss and every validated value of a `log.jsonl` over the steps."""
+    from matplotlib.figure import Figure
+
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    skip = ("step", "tokens", "loss", "grad_norm", "learning_rate", "tokens_per_second")
+    curves = {"training loss": _curve(lines, "loss")}
+    for name in dict.fromkeys(key for line in lines for key in line if key not in skip):
+        curves[name.replace("_", " ")] = _curve(lines, name)
+    figure = Figure(figsize=(3.4 * min(len(curves), 3), 2.6 * -(-len(curves) // 3)), dpi=110)
+    axes = figure.subplots(-(-len(curves) // 3), min(len(curves), 3), squeeze=False).flatten()
+    for place, (name, points) in zip(axes, curves.items(), strict=False):
+        place.plot(*zip(*points, strict=True), marker="." if len(points) < 30 else "")
+        place.set(title=name, xlabel="step")
+        place.grid(alpha=0.3)
+    for place in axes[len(curves) :]:
+        place.set_visible(False)
+    figure.tight_layout()
+    figure.savefig(image)
+
+
+def _curve(lines: list[dict[str, float]], name: str) -> list[tuple[float, float]]:
+    return [(line["step"], line[name]) for line in lines if name in line]

@@ -1,0 +1,73 @@
+"""The same fine-tuning under several seeds: mean and spread of every value."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core import store
+from core.engine.engine import Engine
+from core.errors import BadSetting
+from core.task import In
+from finetune.data.training_data import RUNS, Request, gather
+from finetune.workflows.finetuning import Run, finetune
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Of one value over the seeds; `deviation` is the sample standard deviation."""
+
+    mean: float
+    deviation: float
+    lowest: float
+    highest: float
+
+
+def parsed(text: str) -> tuple[int, ...]:
+    """'0,1,2' as seeds; `BadSetting` unless there are two or more different ones."""
+    pieces = [piece.strip() for piece in text.split(",")]
+    if not all(piece.isdecimal() for piece in pieces) or len(set(pieces)) < max(2, len(pieces)):
+        raise BadSetting(
+            f"--seeds takes two or more different whole numbers, as 0,1,2; not {text!r}."
+        )
+    return tuple(int(piece) for piece in pieces)
+
+
+def finetune_all(
+    request: Request[In], engine: Engine, seeds: Sequence[int], console: Console
+) -> tuple[Path, list[Run]]:
+    """One run a seed, in `seed-N` of one folder, and `seeds.json` with the spread of all values.
+
+    Each seed draws its own order, initial weights and held-out rows; the test rows are the same.
+    """
+    folder = request.output or store.new_run(RUNS, request.task.name, "seeds")
+    runs = []
+    for seed in seeds:
+        settings = request.settings.model_copy(update={"seed": seed})
+        one = replace(request, settings=settings, output=folder / f"seed-{seed}")
+        runs.append(finetune(one, engine, gather(one), console))
+    spreads = spread([run.passport.metrics for run in runs])
+    about = {name: vars(value) for name, value in spreads.items()}
+    store.write_json(folder / "seeds.json", {"seeds": list(seeds), "metrics": about})
+    return folder, runs
+
+
+def spread(metrics: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Of every value that all runs have."""
+    names = [name for name in metrics[0] if all(name in one for one in metrics)]
+    columns = {name: [one[name] for one in metrics] for name in names}
+    return {
+        name: Spread(
+            mean=statistics.fmean(values),
+            deviation=statistics.stdev(values),
+            lowest=min(values),
+            highest=max(values),
+        )
+        for name, values in columns.items()
+    }
