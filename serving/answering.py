@@ -140,8 +140,8 @@ class Rows:
         metrics.rows.labels(model, written.finish or "cancelled").inc()
         metrics.tokens.labels(model, "prompt").inc(written.prompt_tokens)
         metrics.tokens.labels(model, "completion").inc(written.completion_tokens)
-        if handle.first_token is not None:
-            metrics.first_token.labels(model).observe(handle.first_token - self._started)
+        if first := handle.first_token or handle.finished:
+            metrics.first_token.labels(model).observe(first - self._started)
 
 
 class Answering:

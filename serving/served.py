@@ -28,7 +28,8 @@ class Served:
             task.name: task for task in (service.task(name) for name in names)
         }
         self._since = int(time.time())
-        self._names = list(dict.fromkeys(names))
+        self.asked = tuple(dict.fromkeys(names))
+        """The models it was started with."""
         self._by_hand: dict[str, tuple[str, Path | None]] = {}
         """Name → its task, or 'task@version', and the folder it was loaded from."""
         self._lock = threading.Lock()
@@ -44,15 +45,6 @@ class Served:
     def fingerprint(self) -> str:
         """What tells clients that the weights behind an answer are others."""
         return f"fp_{self.service.engine.backbone.fingerprint[:16]}"
-
-    def load(self) -> list[str]:
-        """Load the adapters it was started with; those that the backbone has none for are left out."""
-        found = []
-        for name in self._names:
-            if "@" in name or self.service.served(name):
-                self.service.application(name)
-                found.append(name)
-        return found
 
     def application(self, model: str) -> Application[Any]:
         """The application of a task's model; raises `MissingAdapter` with the names there are."""
