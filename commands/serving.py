@@ -41,14 +41,14 @@ def serve(
     device: Device = "auto",
 ) -> None:
     """Serve the tasks over HTTP: OpenAI's routes, a typed route a task, MCP. Ctrl-C or SIGTERM ends it."""
-    from serving import access
+    from serving.guard import access
 
     keys = access.read_keys(api_key or ())
     access.check_host(host, keys)
     from serving import running
-    from serving.limits import Limits
+    from serving.app import build
+    from serving.guard.limits import Limits
     from serving.served import Served
-    from serving.service import build
 
     limits = Limits(rate=rate, tokens=max_tokens, batch=max_batch, seconds=timeout)
     with running.bind(host, port) as bound:

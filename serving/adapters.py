@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
-from serving.refusals import Refused
-from serving.schemas import Body, error_answers
+from serving.guard.refusals import Refused, error_answers
+from serving.openai_routes.schemas import Body
 from serving.served import Served
 
 
@@ -47,8 +47,6 @@ def router(served: Served, *, allowed: bool) -> APIRouter:
         """Take an adapter out of memory; rows that run with it end first."""
         check()
         await asyncio.to_thread(served.unload, asked.lora_name)
-        return PlainTextResponse(
-            f"Success: LoRA adapter '{asked.lora_name}' removed successfully."
-        )
+        return PlainTextResponse(f"Success: LoRA adapter '{asked.lora_name}' removed successfully.")
 
     return routes

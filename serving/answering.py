@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel
 
 from core.application import Application
 from core.engine.sequences import Handle, Told, Written
 from core.prediction import Pending, Prediction
-from serving.limits import Limits
+from serving.guard.limits import Limits
+from serving.guard.refusals import Refused
 from serving.metrics import Metrics
-from serving.refusals import Refused
-from serving.schemas import FinishReason
 
 if TYPE_CHECKING:
     from fastapi import Request
 
 Result = TypeVar("Result")
+FinishReason = Literal["stop", "length"]
+
+
+class Usage(BaseModel):
+    """Tokens that were read and written."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +75,7 @@ class Rows:
         self._seconds = limits.seconds
         self._every_token = every_token
         self._pending: list[Pending] = []
+        self._lock = threading.Lock()
         self._ended = self._expired = False
         self._started = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -71,13 +83,13 @@ class Rows:
         self._timer = self._loop.call_later(limits.seconds, self._expire)
 
     def submit(self) -> None:
-        """Hand every row to the engine. Runs in another thread, which `end` may overtake."""
+        """Hand every row to the engine. Runs in another thread, and stops once they have ended."""
         for row in self._asked:
-            if self._ended:
-                break
-            self._pending.append(row.submit(self._tell))
-        if self._ended:
-            self._cancel()
+            with self._lock:
+                if self._ended:
+                    return
+                self._pending.append(row.submit(self._tell))
+                self._metrics.admitted.labels(row.model).inc()
 
     async def steps(self) -> AsyncIterator[Answered]:
         """Each row whenever it has changed, the last time with its `finish`."""
@@ -104,12 +116,13 @@ class Rows:
 
     def end(self) -> None:
         """Take what still runs out of the batch, and count what was done."""
-        if self._ended:
-            return
-        self._ended = True
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
         self._timer.cancel()
-        self._cancel()
         for row, pending in zip(self._asked, self._pending, strict=False):
+            pending.cancel()
             self._count(row.model, pending.handle)
 
     def _check_time(self) -> None:
@@ -120,10 +133,6 @@ class Rows:
         self._expired = True
         self._changed.set()
 
-    def _cancel(self) -> None:
-        for pending in tuple(self._pending):
-            pending.cancel()
-
     def _tell(self, handle: Handle) -> None:
         """Called by the engine's thread."""
         if not self._ended and (self._every_token or handle.done):
@@ -132,6 +141,7 @@ class Rows:
 
     def _count(self, model: str, handle: Handle) -> None:
         metrics = self._metrics
+        metrics.admitted.labels(model).dec()
         try:
             written = handle.latest
         except Exception:  # told to the client by whoever waited for the row
@@ -153,9 +163,7 @@ class Answering:
         # One: the tokenizer keeps settings between calls, which two threads would mix up.
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
 
-    async def opened(
-        self, find: Callable[[str], Application[Any]], model: str
-    ) -> Application[Any]:
+    async def opened(self, find: Callable[[str], Application[Any]], model: str) -> Application[Any]:
         """The application of a model, whose adapter may have to be loaded first."""
         return await asyncio.to_thread(find, model)
 
@@ -202,3 +210,10 @@ async def _while_there(request: Request, work: Coroutine[Any, Any, Result]) -> R
 async def _left(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def usage_of(answers: Sequence[Answered], choices: int = 1) -> Usage:
+    """Tokens of all answers; a prompt that was asked for several counts once, as OpenAI does."""
+    read = sum(answer.written.prompt_tokens for answer in answers[::choices])
+    written = sum(answer.written.completion_tokens for answer in answers)
+    return Usage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)

@@ -10,9 +10,9 @@ from core.application import Application
 from core.engine.sampling import Greedy, Sample, Sampling
 from core.task import Input
 from serving.answering import Row
-from serving.limits import Limits
-from serving.refusals import Refused
-from serving.schemas import Asked
+from serving.guard.limits import Limits
+from serving.guard.refusals import Refused
+from serving.openai_routes.schemas import Asked
 
 
 def rows(

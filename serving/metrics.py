@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
+from serving.guard.refusals import logged
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_LEFT = 499
+"""What nginx says of a client that went away before its answer began."""
+
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -42,7 +47,7 @@ class Metrics:
             "quintet_rows", "Rows by how they ended.", ("model", "finish_reason"), registry=registry
         )
         self.admitted = Gauge(
-            "quintet_rows_admitted", "Rows waiting or running.", ("model",), registry=registry
+            "quintet_rows_admitted", "Rows taken and not yet ended.", ("model",), registry=registry
         )
 
     def watch(self, name: str, about: str, value: Callable[[], float]) -> None:
@@ -55,7 +60,7 @@ class Metrics:
 
 
 class Counted:
-    """An ASGI layer that counts every request by its route and status."""
+    """The outermost ASGI layer: counts requests by route and status, and answers what failed."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -65,7 +70,7 @@ class Counted:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, status = time.perf_counter(), 499  # what nginx says of a client that went away
+        start, status = time.perf_counter(), 0
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -75,7 +80,11 @@ class Counted:
 
         try:
             await self._app(scope, receive, watched)
+        except Exception as error:
+            refused = logged(error)
+            if not status:
+                await refused.response()(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.requests.labels(route, str(status or _LEFT)).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - start)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from core.errors import BadSetting
-from serving.access import is_loopback
-from serving.limits import Limits
+from serving.guard.access import is_loopback
+from serving.guard.limits import Limits
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

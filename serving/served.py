@@ -15,8 +15,8 @@ from core.errors import BadSetting, MissingAdapter, nearest
 from core.service import Service
 from core.task import Task
 from serving import bare
-from serving.refusals import Refused
-from serving.schemas import Model
+from serving.guard.refusals import Refused
+from serving.openai_routes.schemas import Model
 
 
 class Served:

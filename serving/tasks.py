@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from core.application import Application
 from core.prediction import Prediction
 from core.task import Choice, Input, Task
-from serving import asking, replying
-from serving.answering import Answering, Row
-from serving.refusals import Refused
-from serving.schemas import Usage, error_answers
+from serving import asking
+from serving.answering import Answering, Row, Usage, usage_of
+from serving.guard.refusals import Refused, error_answers
 from serving.served import Served
 
 _VERBS = {"translation": "translate", "qa": "answer", "generation": "generate"}
@@ -67,7 +66,7 @@ def _add(
         return Predictions(
             model=asked.model,
             predictions=[answer.prediction for answer in answers],
-            usage=replying.usage(answers),
+            usage=usage_of(answers),
         )
 
     ask.__annotations__["asked"] = body

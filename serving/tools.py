@@ -12,7 +12,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from core.application import Prediction
 from core.task import Task
-from serving.refusals import refusal
+from serving.guard.refusals import logged
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -32,7 +32,7 @@ class Tools:
             try:
                 found = await answer(asked.name, asked.arguments or {})
             except Exception as error:
-                return _told(refusal(error).message, is_error=True)
+                return _told(logged(error).message, is_error=True)
             return _told(found.text, found)
 
         server: Server[Any] = Server("quintet", on_list_tools=listed, on_call_tool=called)

@@ -21,9 +21,9 @@ from core.adapters.configuration import configuration_hash
 from core.adapters.lora import AdapterStack
 from core.adapters.passport import PASSPORT, Passport, weights_hash
 from core.service import Service
+from serving import app as serving
 from serving import running
-from serving import service as serving
-from serving.limits import Limits
+from serving.guard.limits import Limits
 from serving.served import Served
 
 BACKBONE = "quintet-nano"

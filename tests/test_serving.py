@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from serving_fixtures import BACKBONE, make_service, served
 
 import apps
 from core.service import Service
-from serving_fixtures import BACKBONE, make_service, served
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from serving.answering import FinishReason, Usage
+
 Stop = Annotated[str, Field(min_length=1, max_length=64)]
-FinishReason = Literal["stop", "length"]
 
 
 class Body(BaseModel):
@@ -95,14 +96,6 @@ class ChatAsked(Asked):
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
     logprobs: bool = False
     top_logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
-
-
-class Usage(BaseModel):
-    """Tokens that were read and written."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
 
 
 class Model(BaseModel):
@@ -230,29 +223,3 @@ class ChatChunk(BaseModel):
     choices: list[ChatPiece]
     usage: Usage | None = None
     system_fingerprint: str
-
-
-def error_answers() -> dict[int | str, dict[str, Any]]:
-    """For the schema: what each route says when it refuses."""
-    return {
-        status: {"model": Failure, "description": about}
-        for status, about in {
-            400: "wrongly asked", 401: "no valid key", 404: "no such model", 413: "too large",
-            429: "too often; Retry-After", 503: "the queue is full; Retry-After", 504: "took too long",
-        }.items()
-    }  # fmt: skip
-
-
-class FailureDetail(BaseModel):
-    """What went wrong."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class Failure(BaseModel):
-    """OpenAI's error object."""
-
-    error: FailureDetail

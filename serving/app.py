@@ -11,14 +11,15 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
 from core.prediction import Prediction
-from serving import adapters, asking, chats, completions, tasks
-from serving.access import Access
+from serving import adapters, asking, tasks
 from serving.answering import Answering
-from serving.guard import Guard
-from serving.limits import Limits
+from serving.guard.access import Access
+from serving.guard.layer import Guard
+from serving.guard.limits import Limits
+from serving.guard.refusals import Refused, answer_errors
 from serving.metrics import CONTENT_TYPE, Counted, Metrics
-from serving.refusals import Refused, answer_errors
-from serving.schemas import Model, Models
+from serving.openai_routes import chats, completions
+from serving.openai_routes.schemas import Model, Models
 from serving.served import Served
 from serving.tools import Tools
 
@@ -48,9 +49,7 @@ def build(
         answering.close()
 
     # Its page fetches nothing from elsewhere.
-    app = FastAPIOffline(
-        redoc_url=None, title="Quintet", description=_ABOUT, lifespan=living, swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect"
-    )
+    app = FastAPIOffline(redoc_url=None, title="Quintet", description=_ABOUT, lifespan=living)
     app.state.draining = lambda: False
     answer_errors(app)
     for routes in (
@@ -63,7 +62,8 @@ def build(
     ):
         app.include_router(routes)
     app.router.routes.append(Route("/mcp", tools, methods=["POST"]))
-    app.add_middleware(Guard, access=Access(tuple(keys), limits.rate if keys else 0), limits=limits, hosts=hosts)  # fmt: skip
+    access = Access(tuple(keys), limits.rate if keys else 0)
+    app.add_middleware(Guard, access=access, limits=limits, hosts=hosts)
     app.add_middleware(Counted, metrics=metrics)
     return app
 

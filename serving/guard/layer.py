@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
-from serving.access import Access
-from serving.limits import Limits
-from serving.refusals import Refused
+from serving.guard.access import Access
+from serving.guard.limits import Limits
+from serving.guard.refusals import Refused
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

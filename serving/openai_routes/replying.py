@@ -1,17 +1,16 @@
-"""From the rows of the engine to what a client reads: server-sent events, usage, log-probabilities."""
+"""From the rows of the engine to what a client reads: server-sent events, log-probabilities."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import StreamingResponse
 
-from serving.refusals import refusal
-from serving.schemas import Usage
+from serving.guard.refusals import logged
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -43,13 +42,6 @@ class LogProb:
     token: str
     value: float
     top: tuple[tuple[str, float], ...]
-
-
-def usage(answers: Sequence[Answered], choices: int = 1) -> Usage:
-    """Tokens of all answers; a prompt that was asked for several counts once, as OpenAI does."""
-    read = sum(answer.written.prompt_tokens for answer in answers[::choices])
-    written = sum(answer.written.completion_tokens for answer in answers)
-    return Usage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)
 
 
 def logprobs(application: Application[Any], answer: Answered, start: int = 0) -> Iterator[LogProb]:
@@ -117,6 +109,6 @@ async def _events(pieces: AsyncIterator[BaseModel]) -> AsyncIterator[str]:
         async for piece in pieces:
             yield f"data: {piece.model_dump_json()}\n\n"
     except Exception as error:  # the status is sent already: it is said in the stream
-        yield f"data: {json.dumps(refusal(error).body)}\n\n"
+        yield f"data: {json.dumps(logged(error).body)}\n\n"
         return
     yield "data: [DONE]\n\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from core.errors import (
@@ -71,6 +72,14 @@ class Refused(Exception):
         return JSONResponse(self.body, self.status, headers)
 
 
+def logged(error: Exception) -> Refused:
+    """The same as `refusal`, for what is told to no one else."""
+    found = refusal(error)
+    if found.status >= 500 and not isinstance(error, Refused):
+        _log.error("A request failed.", exc_info=error)
+    return found
+
+
 def refusal(error: Exception) -> Refused:
     """What a client may know of an error: all of what it did wrong, nothing of what we did."""
     if isinstance(error, Refused):
@@ -82,10 +91,10 @@ def refusal(error: Exception) -> Refused:
     if isinstance(error, Overloaded | Closed):
         return Refused(503, str(error), code="overloaded", retry_after=1)
     if isinstance(error, HTTPException):
-        return Refused(error.status_code, str(error.detail))
+        more = ". The routes stand at /docs." if error.status_code in (404, 405) else ""
+        return Refused(error.status_code, str(error.detail) + more)
     if isinstance(error, RequestValidationError):
         return _invalid(error)
-    _log.error("A request failed.", exc_info=error)
     return Refused(500, "The request failed on the server, whose log says why.")
 
 
@@ -96,10 +105,36 @@ def _invalid(error: RequestValidationError) -> Refused:
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Every error of the routes becomes a refusal."""
+    """Every known error of the routes becomes a refusal; others are left to the outermost layer."""
 
     async def refuse(_: Request, error: Exception) -> JSONResponse:
-        return refusal(error).response()
+        return logged(error).response()
 
-    for kind in (Refused, QuintetError, RequestValidationError, HTTPException, Exception):
+    for kind in (Refused, QuintetError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, refuse)
+
+
+class FailureDetail(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Failure(BaseModel):
+    """OpenAI's error object."""
+
+    error: FailureDetail
+
+
+def error_answers() -> dict[int | str, dict[str, Any]]:
+    """For the schema: what each route says when it refuses."""
+    return {
+        status: {"model": Failure, "description": about}
+        for status, about in {
+            400: "wrongly asked", 401: "no valid key", 404: "no such model", 413: "too large",
+            429: "too often; Retry-After", 503: "the queue is full; Retry-After", 504: "took too long",
+        }.items()
+    }  # fmt: skip

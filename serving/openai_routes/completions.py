@@ -10,15 +10,16 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 
 from core.application import Application
-from serving import asking, replying
-from serving.answering import Answered, Answering, Row
-from serving.limits import Limits
-from serving.schemas import (
+from serving import asking
+from serving.answering import Answered, Answering, Row, usage_of
+from serving.guard.limits import Limits
+from serving.guard.refusals import error_answers
+from serving.openai_routes import replying
+from serving.openai_routes.schemas import (
     Completion,
     CompletionAsked,
     CompletionChoice,
     CompletionLogprobs,
-    error_answers,
 )
 from serving.served import Served
 
@@ -36,18 +37,14 @@ def router(served: Served, answering: Answering) -> APIRouter:
         if not asked.stream:
             return reply.whole(await answering.whole(rows, request))
         last = reply.spent if asked.wants_usage else None
-        return replying.EventStream(
-            await answering.open(rows, every_token=True), reply.piece, last
-        )
+        return replying.EventStream(await answering.open(rows, every_token=True), reply.piece, last)
 
     return routes
 
 
 def _rows(application: Application[Any], asked: CompletionAsked, limits: Limits) -> list[Row]:
     prompts = [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt
-    inputs = [
-        asking.checked_input(application, limits, text, **asked.fields) for text in prompts
-    ]
+    inputs = [asking.checked_input(application, limits, text, **asked.fields) for text in prompts]
     return asking.rows(
         application, inputs, asked, limits, max_tokens=asked.max_tokens, logprobs=asked.logprobs
     )
@@ -69,7 +66,7 @@ class _Reply:
             self._choice(answer, answer.prediction.text, self._logprobs(answer))
             for answer in answers
         ]
-        return self._completion(choices, usage=replying.usage(answers, self.asked.n))
+        return self._completion(choices, usage=usage_of(answers, self.asked.n))
 
     def piece(self, more: replying.Grown) -> Completion:
         """What one row adds."""
@@ -78,7 +75,7 @@ class _Reply:
 
     def spent(self, answers: list[Answered]) -> Completion:
         """The last piece of a stream that was asked for its usage."""
-        return self._completion([], usage=replying.usage(answers, self.asked.n))
+        return self._completion([], usage=usage_of(answers, self.asked.n))
 
     def _completion(self, choices: list[CompletionChoice], **more: Any) -> Completion:
         return Completion(

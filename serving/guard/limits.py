@@ -29,6 +29,5 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            least = 0 if name == "rate" else 1
-            if value < least:
-                raise BadSetting(f"{name} is {value}; it must be at least {least}.")
+            if value < 0 or (value == 0 and name != "rate"):
+                raise BadSetting(f"{name} is {value}; it must be above 0.")

@@ -12,11 +12,12 @@ from fastapi import APIRouter, Request, Response
 
 from core.application import Application
 from core.task import Input
-from serving import asking, bare, replying
-from serving.answering import Answered, Answering, Row
-from serving.limits import Limits
-from serving.refusals import Refused
-from serving.schemas import (
+from serving import asking, bare
+from serving.answering import Answered, Answering, Row, usage_of
+from serving.guard.limits import Limits
+from serving.guard.refusals import Refused, error_answers
+from serving.openai_routes import replying
+from serving.openai_routes.schemas import (
     Chat,
     ChatAsked,
     ChatChoice,
@@ -28,7 +29,6 @@ from serving.schemas import (
     Message,
     Said,
     TokenLogprob,
-    error_answers,
 )
 from serving.served import Served
 
@@ -49,9 +49,7 @@ def router(served: Served, answering: Answering) -> APIRouter:
         if not asked.stream:
             return reply.whole(await answering.whole(rows, request))
         last = reply.spent if asked.wants_usage else None
-        return replying.EventStream(
-            await answering.open(rows, every_token=True), reply.piece, last
-        )
+        return replying.EventStream(await answering.open(rows, every_token=True), reply.piece, last)
 
     return routes
 
@@ -100,9 +98,7 @@ class _Reply:
             )
             for answer in answers
         ]
-        return Chat(
-            **self._about, choices=choices, usage=replying.usage(answers, self.asked.n)
-        )
+        return Chat(**self._about, choices=choices, usage=usage_of(answers, self.asked.n))
 
     def piece(self, more: replying.Grown) -> ChatChunk:
         """What one row adds; its first piece says who speaks."""
@@ -116,9 +112,7 @@ class _Reply:
 
     def spent(self, answers: list[Answered]) -> ChatChunk:
         """The last piece of a stream that was asked for its usage."""
-        return ChatChunk(
-            **self._about, choices=[], usage=replying.usage(answers, self.asked.n)
-        )
+        return ChatChunk(**self._about, choices=[], usage=usage_of(answers, self.asked.n))
 
     @property
     def _about(self) -> dict[str, Any]:
