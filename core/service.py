@@ -43,6 +43,14 @@ class Service:
         point = self._passports[key].operating_point
         return Application(task, self.engine, key, operating_point=point)
 
+    def unload(self, name: str, folder: Path | None = None) -> None:
+        """Take an adapter out of memory once its rows are done; asked for again, it is loaded again."""
+        key = f"{name}={folder.resolve()}" if folder else name
+        with self._lock:
+            if self._passports.pop(key, None) is None:
+                raise MissingAdapter(f"No adapter {name!r} is loaded.")
+            self.engine.adapters.delete(key)
+
     def bare(self, name: str) -> Application[Any]:
         """The backbone without an adapter, asked in the task's words."""
         return Application(self.task(name), self.engine, None)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
+from core.engine.engine import Engine
 from core.prediction import Prediction
 from serving import adapters, asking, tasks
 from serving.answering import Answering
@@ -50,6 +51,7 @@ def build(
 
     # Its page fetches nothing from elsewhere.
     app = FastAPIOffline(redoc_url=None, title="Quintet", description=_ABOUT, lifespan=living)
+    _watch(metrics, served.service.engine)
     app.state.draining = lambda: False
     answer_errors(app)
     for routes in (
@@ -66,6 +68,17 @@ def build(
     app.add_middleware(Guard, access=access, limits=limits, hosts=hosts)
     app.add_middleware(Counted, metrics=metrics)
     return app
+
+
+def _watch(metrics: Metrics, engine: Engine) -> None:
+    metrics.watch("quintet_queue_rows", "Rows that wait to be read.", lambda: engine.load.waiting)
+    metrics.watch(
+        "quintet_batch_rows", "Rows that write together now.", lambda: engine.load.writing
+    )
+    metrics.watch("quintet_batch_rows_max", "The most that may.", lambda: engine.limits.rows)
+    metrics.watch(
+        "quintet_cache_bytes", "Allocated for keys and values.", lambda: engine.load.cache_bytes
+    )
 
 
 def _tools(served: Served, answering: Answering) -> Tools:

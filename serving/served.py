@@ -103,3 +103,10 @@ class Served:
         self.service.application(task, folder)
         with self._lock:
             self._by_hand[name] = (task, folder)
+
+    def unload(self, name: str) -> None:
+        """Take an adapter out of memory; a name that was given by hand is forgotten with it."""
+        with self._lock:
+            loaded = self._by_hand.pop(name, (name, None))
+            if loaded not in self._by_hand.values():
+                self.service.unload(*loaded)

@@ -202,8 +202,8 @@ def test_a_client_that_goes_away_frees_its_row(service, slow):
             with connected(address) as link:
                 link.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
                              b"application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))  # fmt: skip
-                wait_for(lambda: figure(address, "quintet_rows_admitted") == 1)
-            wait_for(lambda: figure(address, "quintet_rows_admitted") == 0)
+                wait_for(lambda: figure(address, "quintet_batch_rows") == 1)
+            wait_for(lambda: figure(address, "quintet_batch_rows") == 0)
         assert 'finish_reason="cancelled"' in httpx.get(f"{address}/metrics").text
         assert figure(address, "quintet_tokens_total") < 150
 

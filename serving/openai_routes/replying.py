@@ -52,10 +52,16 @@ def logprobs(application: Application[Any], answer: Answered, start: int = 0) ->
         top = tuple((label, math.log(max(share, _LEAST))) for label, share in ranked)
         yield LogProb(answer.prediction.text, dict(top)[answer.prediction.text], top)
         return
-    spell: Any = application.engine.backbone.tokenizer.decode
+    tokenizer = application.engine.backbone.tokenizer
     for found in answer.written.logprobs[start:]:
-        top = tuple((spell([token]), value) for token, value in found.top)
-        yield LogProb(spell([found.token]), found.logprob, top)
+        top = tuple((_spelled(tokenizer, token), value) for token, value in found.top)
+        yield LogProb(_spelled(tokenizer, found.token), found.logprob, top)
+
+
+def _spelled(tokenizer: Any, token: int) -> str:
+    """Its text; for a part of a character, which has none, the vocabulary's own entry."""
+    text = str(tokenizer.decode([token]))
+    return str(tokenizer.convert_ids_to_tokens(token)) if "\ufffd" in text else text
 
 
 async def grown(steps: AsyncIterator[Answered]) -> AsyncIterator[Grown]:
