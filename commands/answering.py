@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands import folders
 from commands.options import (
     AdapterName,
     BackboneName,
@@ -47,19 +49,31 @@ def predict(
     seed: Annotated[int, typer.Option()] = 0,
     max_new_tokens: Annotated[int | None, typer.Option()] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    engine: Annotated[
+        str, typer.Option(help="Of a folder: local, or ray (pip install 'quintet[ray]').")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Processes of ray, an engine each.")] = 2,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave answers to unusable rows empty, and say why.")
     ] = False,
     as_json: Json = False,
     device: Device = "auto",
 ) -> None:
-    """Answer one text, or every row of a file. Other fields by name: --passage TEXT"""
+    """Answer one text, or every row of a file or folder. Other fields by name: --passage TEXT"""
     from finetune import settings
 
     drawn = sampling(temperature, top_p, seed)
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
     fields = settings.flags(context.args, plain=True)
+    if input and output and input.is_dir():
+        folders.answer_folder(
+            partial(_application, backbone, device, task, adapter), input, output,
+            engine=engine, workers=workers, overwrite=overwrite,
+            columns_map=mapping(column_map, encoding=encoding), sampling=drawn,
+            max_new_tokens=max_new_tokens, skip_bad=skip_bad, limit=limit,
+        )  # fmt: skip
+        return
     if input and output:
         _check_files(input, output, overwrite)
     application = open_service(backbone, device).application(task, adapter)
@@ -79,6 +93,13 @@ def predict(
         return
     found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
     typer.echo(dumped(found.model_dump()) if as_json else _shown(found))
+
+
+def _application(
+    backbone: str | None, device: str, task: str, adapter: Path | None
+) -> Application[Any]:
+    """The application that the options ask for, here or in a process of Ray's."""
+    return open_service(backbone, device).application(task, adapter)
 
 
 def _check_files(input: Path, output: Path, overwrite: bool) -> None:
