@@ -75,16 +75,16 @@ BILINGUAL: Mapping[str, Sequence[Part]] = {
         Part(path=OWN_SENTIMENT, rows=198),
     ),
     "qa": (
-        Part(path="qa/cmrc2018", rows=1_600),
-        Part(path="qa/qamr", rows=600),
-        Part(path="chat/alpaca_zh", rows=200),
+        Part(path="qa/cmrc2018", rows=800),
+        Part(path="qa/qamr", rows=400),
+        Part(path="chat/alpaca_zh", rows=100),
     ),
     "spam": (
-        Part(path="spam/sms_spam", rows=1_800),
+        Part(path="spam/sms_spam", rows=1_500),
         Part(path="spam/enron_spam", rows=250),
         Part(path=OWN_SPAM, rows=164),
     ),
-    "generation": (Part(path="generation/e2e_nlg", rows=1_800, rename=E2E),),
+    "generation": (Part(path="generation/e2e_nlg", rows=1_500, rename=E2E),),
 }
 MIXTURES = {"smollm2": ENGLISH, "gemma3": BILINGUAL, "mini": BILINGUAL}
 KEYS: Mapping[str, Sequence[str]] = {
