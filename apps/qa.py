@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import BadData
 from core.labels import text_of
-from core.task import Example, Input, Row, Skip, Source, Span, Task
+from core.task import Criterion, Example, Input, Row, Skip, Source, Span, Task
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
 _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
@@ -160,7 +160,7 @@ task = Task(
     prompt=prompt,
     answer=Span(passage=passage, max_new_tokens=64),
     metrics=("squad",),
-    select_by="f1",
+    select_by=Criterion(metric="f1"),
     samples=(
         Question(question="When was the mill built?", passage=_MILL),
         Question(question="What is the mill today?", passage=_MILL),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from core.labels import label_of, text_of
-from core.task import Choice, Example, Input, Row, Source, Task
+from core.task import Choice, Criterion, Example, Input, Row, Source, Task
 
 LABELS = ("negative", "positive")
 ALSO = {
@@ -47,7 +47,7 @@ task = Task(
     prompt=prompt,
     answer=Choice(labels=LABELS),
     metrics=("classification",),
-    select_by="macro_f1",
+    select_by=Criterion(metric="macro_f1"),
     samples=(
         Review(text="The soup was warm, the waiter was kind, and we stayed until midnight."),
         Review(text="Two hours of my life that I will never get back."),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from core.labels import label_of, text_of
-from core.task import Choice, Example, Input, Row, Source, Task
+from core.task import Choice, Criterion, Example, Input, Row, Source, Task
 
 LABELS = ("ham", "spam")
 ALSO = {
@@ -47,7 +47,7 @@ task = Task(
     prompt=prompt,
     answer=Choice(labels=LABELS),
     metrics=("classification",),
-    select_by="mcc",
+    select_by=Criterion(metric="mcc"),
     samples=(
         Message(text="Are we still meeting at six? I can bring the tickets."),
         Message(

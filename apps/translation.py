@@ -10,7 +10,7 @@ from pydantic import Field
 from core.errors import BadData
 from core.labels import text_of
 from core.language import language_of
-from core.task import Example, Input, Row, Source, Task, Text
+from core.task import Criterion, Example, Input, Row, Source, Task, Text
 
 Direction = Literal["auto", "en-zh", "zh-en"]
 ALSO = {
@@ -72,7 +72,7 @@ task = Task(
     prompt=prompt,
     answer=Text(max_new_tokens=128),
     metrics=("translation",),
-    select_by="chrf_*",
+    select_by=Criterion(metric="chrf", over_parts="mean"),
     samples=(
         Sentence(text="Where is the station?"),
         Sentence(text="I drink tea every morning."),

@@ -15,7 +15,7 @@ from core import backbone as backbones
 from core.application import Application
 from core.engine.engine import Engine
 from core.errors import BadData, BadSetting
-from core.task import Example
+from core.task import Criterion, Example
 from finetune.data.examples import Reading, read_examples
 from finetune.data.training_data import Request, gather
 from finetune.evaluation import comparison
@@ -265,7 +265,7 @@ def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
 
 
 def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen):
-    task = dataclasses.replace(TASK, select_by="mcc")
+    task = dataclasses.replace(TASK, select_by=Criterion(metric="mcc"))
     turned = cross_task._cell(
         "turned", Application(task, trained[0], "mislabelled"), unseen.examples
     )

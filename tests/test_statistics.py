@@ -15,7 +15,7 @@ import apps
 from core.application import Prediction
 from core.task import Example
 from finetune.evaluation.answers import Answers
-from finetune.evaluation.counts import Counts, count
+from finetune.evaluation.metrics.counts import Counts, count
 from finetune.evaluation.significance import LEAST, compare, corrected, decided, interval
 
 TASK = apps.load("sentiment")

@@ -16,7 +16,8 @@ from finetune.evaluation.answers import Answers, Kind
 from finetune.evaluation.baselines import baselines
 from finetune.evaluation.clusters import Groups, groups_of, rows_of
 from finetune.evaluation.contamination.training_rows import TrainingRows
-from finetune.evaluation.counts import Counts, count, deciding, defined
+from finetune.evaluation.metrics.counts import Counts, count, defined
+from finetune.evaluation.metrics.deciding import deciding
 from finetune.evaluation.scoring import Score, answer, score_of
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from finetune.evaluation import significance
 from finetune.evaluation.answers import Answers
 from finetune.evaluation.comparison import Evaluation
-from finetune.evaluation.counts import Counts
+from finetune.evaluation.metrics.counts import Counts
 from finetune.evaluation.significance import Paired
 from finetune.report.results import Comparison, Entry, Measured, Verdict
 from finetune.report.seen_rows import Seen

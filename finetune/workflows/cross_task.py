@@ -14,7 +14,8 @@ from rich.table import Table
 from core.application import Application
 from core.service import Service
 from core.task import Example, Task
-from finetune.evaluation.scoring import answer, score_of, selected
+from finetune.evaluation.metrics.deciding import deciding_metric, deciding_value
+from finetune.evaluation.scoring import answer, score_of
 
 BASE = "base"
 
@@ -96,8 +97,8 @@ def _cell(name: str, application: Application[Any], examples: Sequence[Example[A
     return Cell(
         adapter=name,
         task=task.name,
-        metric=task.select_by.strip("-*").rstrip("_"),
-        value=selected(task, metrics) * (-1 if task.select_by.startswith("-") else 1),
+        metric=task.select_by.metric,
+        value=deciding_value(task, metrics),
         bits_per_byte=bits,
         rows=len(examples),
     )
@@ -121,7 +122,9 @@ def draw(matrix: Matrix, image: Path, tasks: Mapping[str, Task[Any]]) -> None:
 
     figure = Figure(figsize=(2.6 + 1.6 * len(matrix.adapters), 1.2 + 0.75 * len(matrix.tasks)))
     left, right = figure.subplots(1, 2, sharey=True)
-    signs = {name: -1 if tasks[name].select_by.startswith("-") else 1 for name in matrix.tasks}
+    signs = {
+        name: 1 if deciding_metric(tasks[name]).higher_is_better else -1 for name in matrix.tasks
+    }
     _map(left, matrix, "deciding value", lambda cell: cell.value, signs)
     _map(
         right,
@@ -146,10 +149,12 @@ def _map(
     value: Callable[[Cell], float],
     signs: Mapping[str, int],
 ) -> None:
+    """The better a value of its row, the darker; the number is the value itself, sign and all."""
     for y, task in enumerate(matrix.tasks):
-        values = [signs[task] * value(matrix.cell(name, task)) for name in matrix.adapters]
-        low, high = min(values), max(values)
-        shades = [(one - low) / (high - low) if high > low else 0.5 for one in values]
+        values = [value(matrix.cell(name, task)) for name in matrix.adapters]
+        better = [signs[task] * one for one in values]
+        low, high = min(better), max(better)
+        shades = [(one - low) / (high - low) if high > low else 0.5 for one in better]
         axes.imshow(
             [shades],
             cmap="Greens",
@@ -161,7 +166,7 @@ def _map(
         for x, one in enumerate(values):
             own = matrix.adapters[x] == task
             axes.text(
-                x, y, f"{abs(one):.3g}", ha="center", va="center", weight="bold" if own else None
+                x, y, f"{one:.3g}", ha="center", va="center", weight="bold" if own else None
             )
     axes.set(
         xlim=(-0.5, len(matrix.adapters) - 0.5), ylim=(len(matrix.tasks) - 0.5, -0.5), title=title
