@@ -59,6 +59,8 @@ def repeat_the_prompt(opening: Opening) -> str:
 task = Task(
     title="Generation",
     description="Continues a text, or writes one from a request.",
+    title_zh="文本生成",
+    description_zh="续写一段文本，或按要求写一段文本。",
     input=Opening,
     columns=(("text",), ("prompt", "completion")),
     sources=(

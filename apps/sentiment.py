@@ -36,6 +36,8 @@ def prompt(review: Review) -> str:
 task = Task(
     title="Sentiment",
     description="Tells whether a review is positive or negative, and how sure it is.",
+    title_zh="情感分析",
+    description_zh="判断一条评论是正面还是负面，并给出把握程度。",
     input=Review,
     columns=(("text", "label"),),
     sources=(

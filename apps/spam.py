@@ -37,6 +37,8 @@ def prompt(message: Message) -> str:
 task = Task(
     title="Spam",
     description="Tells unwanted advertising and fraud (spam) from real messages (ham).",
+    title_zh="垃圾信息识别",
+    description_zh="区分垃圾广告、诈骗信息（spam）与正常信息（ham）。",
     input=Message,
     columns=(("text", "label"),),
     sources=(

@@ -62,6 +62,8 @@ def copy_the_source(sentence: Sentence) -> str:
 task = Task(
     title="Translation",
     description="Translates between English and Chinese.",
+    title_zh="翻译",
+    description_zh="中英互译。",
     input=Sentence,
     columns=(("en", "zh"), ("translation",)),
     sources=(

@@ -231,5 +231,5 @@ def test_a_criterion_that_is_a_word_is_refused_with_the_way_out() -> None:
 
 
 def test_a_metric_that_there_is_not_is_refused_with_the_nearest() -> None:
-    with pytest.raises(BadSetting, match="'squat' is no metric; .* Did you mean 'squad'"):
+    with pytest.raises(BadSetting, match=r"'squat' is no metric; .* Did you mean 'squad'"):
         measure(toy(Text(), ("squat",)), [example("a", "b")], [prediction("b")])

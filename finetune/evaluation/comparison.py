@@ -40,7 +40,7 @@ class Evaluation(Generic[In]):
     train: tuple[Example[In], ...]
     """What the baselines learned from."""
     own: bool = True
-    """Whether that is what the subject learned from; else baselines that learn are starved."""
+    """Whether that is what the subject learned from."""
     seen: TrainingRows | None = None
     """Hashes of the rows that the subject has learned, where an adapter brings them."""
     answers: tuple[Answers, ...]
@@ -55,6 +55,14 @@ class Evaluation(Generic[In]):
         """The same without the examples at these places."""
         answers = tuple(one.without(rows) for one in self.answers)
         return replace(self, reading=_without(self.reading, rows), answers=answers)
+
+    @property
+    def starved(self) -> bool:
+        """Whether baselines that learn had other or fewer rows than the subject.
+
+        The bare backbone has learned none for the task: next to it no baseline is short of rows.
+        """
+        return not self.own and self.subject.kind != "base"
 
     @property
     def subject(self) -> Answers:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.task import Choice
 from finetune.evaluation import significance
 from finetune.evaluation.answers import Answers
 from finetune.evaluation.comparison import Evaluation
 from finetune.evaluation.metrics.counts import Counts
+from finetune.evaluation.metrics.registry import Metric, metric
 from finetune.evaluation.significance import Paired
 from finetune.report.results import Comparison, Entry, Measured, Verdict
 from finetune.report.seen_rows import Seen
@@ -98,7 +100,7 @@ def _comparison(
 ) -> Comparison:
     sign = found.counts[found.subject.name][name].sign
     said = significance.decided(paired.difference, paired.low, paired.high, p, sign=sign)
-    starved = said == "win" and other.learns and not found.own
+    starved = said == "win" and other.learns and found.starved
     about = {**vars(paired), "p": p, "outcome": "starved" if starved else said}
     return Comparison(metric=name, against=other.name, **about)
 
@@ -122,7 +124,7 @@ def _paired(
 def _undefined(found: Evaluation[Any]) -> Verdict:
     name = found.deciding
     sentence = (
-        f"{name.replace('_', ' ')} is undefined on these {len(found.examples):,} rows: "
+        f"{_metric(found).label('en')} is undefined on these {len(found.examples):,} rows: "
         f"{found.undefined[name]}. Nothing is decided."
     )
     return Verdict(metric=name, baseline="", better=False, sentence=sentence)
@@ -137,7 +139,7 @@ def _verdict(
 ) -> Verdict:
     """Whether the subject is above the best baseline by a paired test on rows it had not seen."""
     best, name = found.best_baseline, found.deciding
-    said = _said(found, name, ours, unseen=bool(seen.gone and left))
+    said = _said(found, ours, unseen=bool(seen.gone and left))
     if best is None:
         return Verdict(
             metric=name, baseline="", better=False, sentence=f"{said}, beside no baseline."
@@ -147,7 +149,7 @@ def _verdict(
     if not left:
         than = "every one of these rows had been seen before, so nothing is decided."
     else:
-        than = _than(test, best.name, _number(theirs))
+        than = _than(test, best.name, _number(theirs, _metric(found)))
     return Verdict(
         metric=name,
         baseline=best.name,
@@ -157,12 +159,13 @@ def _verdict(
     )
 
 
-def _said(found: Evaluation[Any], name: str, ours: Measured, *, unseen: bool) -> str:
+def _said(found: Evaluation[Any], ours: Measured, *, unseen: bool) -> str:
+    of = _metric(found)
     rows = "rows that had not been seen before" if unseen else "scored rows"
     return (
         f"On {ours.rows:,} {rows}, {found.subject.name!r} reached "
-        f"{name.replace('_', ' ')} {_number(ours.value)} ({_number(ours.low)} to "
-        f"{_number(ours.high)})"
+        f"{of.label('en')} {_number(ours.value, of)} ({_number(ours.low, of)} to "
+        f"{_number(ours.high, of)})"
     )
 
 
@@ -182,5 +185,11 @@ def probability(p: float) -> str:
     return "p ≤ 0.001" if p <= significance.LEAST else f"p = {p:.2g}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.1f}" if abs(value) > 1.5 else f"{value:.3f}"
+def _metric(found: Evaluation[Any]) -> Metric:
+    answer = found.task.answer
+    return metric(found.deciding, answer.labels if isinstance(answer, Choice) else ())
+
+
+def _number(value: float, of: Metric) -> str:
+    coarse = of.spec is not None and of.spec.scale in ("percent", "count")
+    return f"{value:.1f}" if coarse else f"{value:.3f}"

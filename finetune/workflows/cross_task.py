@@ -165,9 +165,7 @@ def _map(
         )
         for x, one in enumerate(values):
             own = matrix.adapters[x] == task
-            axes.text(
-                x, y, f"{one:.3g}", ha="center", va="center", weight="bold" if own else None
-            )
+            axes.text(x, y, f"{one:.3g}", ha="center", va="center", weight="bold" if own else None)
     axes.set(
         xlim=(-0.5, len(matrix.adapters) - 0.5), ylim=(len(matrix.tasks) - 0.5, -0.5), title=title
     )

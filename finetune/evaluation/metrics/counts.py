@@ -79,7 +79,9 @@ def count(
 
 def _counts(name: str, spec: MetricSpec, sums: Sums, rows: Rows, groups: Groups) -> Counts:
     """Among all rows: those of other parts are zero."""
-    all_ = sums.rows if len(rows.places) == rows.whole else placed(sums.rows, rows.places, rows.whole)
+    all_ = (
+        sums.rows if len(rows.places) == rows.whole else placed(sums.rows, rows.places, rows.whole)
+    )
     return Counts(**{**vars(sums), "rows": all_}, name=name, spec=spec, groups=groups)
 
 

@@ -70,9 +70,7 @@ def split(
     if by == "prompt":
         return [_by_prompt(task, examples, texts)] if texts else []
     names = sorted({example.part for example in examples}) if by == "part" else [""]
-    return [
-        _kept(task, examples, texts, likelihoods, name, alone=by == "part") for name in names
-    ]
+    return [_kept(task, examples, texts, likelihoods, name, alone=by == "part") for name in names]
 
 
 def _kept(

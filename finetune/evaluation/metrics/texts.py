@@ -140,14 +140,10 @@ _BLEU: Final[dict[str, Any]] = dict(
     scale="percent",
     bounds=(0.0, 100.0),
 )
-_OF_PROMPTS: Final[dict[str, Any]] = dict(
-    module="completion", split="prompt", evaluated=_completed
-)
+_OF_PROMPTS: Final[dict[str, Any]] = dict(module="completion", split="prompt", evaluated=_completed)
 
 SPECS: Final = (
-    MetricSpec(
-        **_BLEU, module="translation", split="part", evaluated=_translated, sums=_bleu
-    ),
+    MetricSpec(**_BLEU, module="translation", split="part", evaluated=_translated, sums=_bleu),
     MetricSpec(
         name="chrf",
         label=Said("chrF", "chrF"),
