@@ -120,6 +120,7 @@ def _rendered(template: str, edition: Edition, **values: Any) -> str:
     text = environment.get_template(template).render(
         language=edition.language,
         say=edition.say,
+        space="" if edition.language == "zh" else " ",
         direction=lambda sign: edition.say("lower" if sign == "↓" else "higher"),
         halves=_halves,
         next_table=partial(next, itertools.count(1)),

@@ -27,7 +27,6 @@ WORDS: Final[dict[str, Said]] = {
     "seen_in": Said("Seen in", "出处"),
     "seen_text": Said("Text seen before", "见过的文本"),
     "similarity": Said("Similarity", "相似度"),
-    "looked_in": Said("Searched in", "检索范围"),
     "texts": Said("{count} texts", "{count} 条文本"),
     "source_training": Said("training", "训练集"),
     "source_pretraining": Said("pre-training", "预训练语料"),

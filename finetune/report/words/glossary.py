@@ -18,7 +18,7 @@ TERMS: Final[tuple[tuple[Said, Said], ...]] = (
     (Said("Baseline", "基线"), Said(
         "An answer that costs next to nothing, such as the most frequent label. A model that is not "
         "better is not worth having.",
-        "几乎不费成本的回答方式，如总答最常见的标签。不优于基线的模型没有价值。")),
+        "几乎不费成本的回答方式，如总答最常见的标签。比不过基线的模型没有价值。")),
     (Said("TF-IDF", "TF-IDF"), Said(
         "A classic classifier: words are weighed by how rare they are, and a logistic regression does the rest.",
         "经典分类方法：按词的稀有程度加权，再做逻辑回归。")),

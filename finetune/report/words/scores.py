@@ -15,7 +15,6 @@ WORDS: Final[dict[str, Said]] = {
     "scores_caption": Said("All entries on the same rows, with 95 % intervals",
         "所有参评对象在相同样本上的得分与 95% 区间"),
     "entry": Said("Entry", "对象"),
-    "kind": Said("Kind", "类别"),
     "rows": Said("Rows", "样本数"),
     "seconds": Said("Seconds", "秒"),
     "best": Said("best", "最佳"),
