@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from accelerate.state import AcceleratorState
 from matplotlib.axes import Axes
 from rich.console import Console
 
@@ -297,6 +298,36 @@ def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen, tmp_path
     found = cross_task.Matrix((cross_task.BASE,), (task.name,), (cell,))
     cross_task.draw(found, tmp_path / "matrix.png", {task.name: task})
     assert drawn[0] == f"{turned.value:.3g}" and drawn[0].startswith("-")
+
+
+def test_the_matrix_says_what_one_label_leaves_undefined(trained, unseen, tmp_path):
+    only = [one for one in unseen.examples if one.answers == ("positive",)][:8]
+    task = dataclasses.replace(TASK, select_by=Criterion(metric="mcc"))
+    cell = cross_task._cell(cross_task.BASE, Application(task, trained[0], "good"), only)
+    found = cross_task.Matrix((cross_task.BASE,), (task.name,), (cell,))
+    assert cell.value is None
+    assert str(next(cross_task.table(found).columns[2].cells)).startswith("undefined / ")
+    cross_task.draw(found, tmp_path / "matrix.png", {task.name: task})
+
+
+def test_what_was_trained_in_half_precision_is_scored_as_it_is_served(tmp_path, tokenizer):
+    sources = (written(tmp_path / "rows.jsonl", rows(PLACES[:2])),)
+    settings = QUICK.model_copy(update={"max_steps": 4, "bf16": "on"})
+    request = Request(
+        task=TASK, sources=sources, settings=settings, output=tmp_path / "run", device="cpu"
+    )
+    engine = Engine(backbones.create("nano", tokenizer, seed=0))
+    # accelerate keeps one precision for a whole process, and the other runs here took another.
+    AcceleratorState._reset_state()
+    run = finetuning.finetune(request, engine, gather(request), QUIET)
+    AcceleratorState._reset_state()
+    table = pq.read_table(run.folder / "report" / "predictions.parquet").to_pylist()
+    served = Engine(backbones.create("nano", tokenizer, seed=0))
+    served.adapters.load("served", run.folder / "adapter")
+    inputs = [TASK.input(text=row["input.text"]) for row in table]
+    for row, one in zip(table, Application(TASK, served, "served").predict(inputs), strict=True):
+        scored = row["adapter.probability.positive"]
+        assert scored == pytest.approx(one.probabilities["positive"], abs=1e-5)
 
 
 def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):
