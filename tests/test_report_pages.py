@@ -209,6 +209,7 @@ def test_what_to_do_next_follows_from_the_results():
     good, bad = (render.markdown(one()) for one in (ALL["sentiment"], ALL["translation"]))
     assert "Calibrate it" in good and "`quintet calibrate sentiment" in good
     assert "Train on more rows" not in good and "Calibrate it" not in bad
+    assert "weakest by source on" in good and "weakest" not in bad  # chrF of two languages
     assert "Train on more rows" in bad and "Score more rows: 72" in bad
     assert "Compare it with baselines" in render.markdown(report_fixtures.minimal())
 
@@ -264,6 +265,15 @@ def test_the_chinese_verdict_holds_values_and_the_baseline():
     page = render.html(report_fixtures.translation(), "zh")
     said = "chrF（平均）：4.20（95% 区间 3.25–5.15）；未能证明优于最佳基线“照抄原文”的 4.80。"
     assert said in Page(page).text
+
+
+@pytest.mark.parametrize("rule", ["chrf_*", "-chrf_*", "chrf"])
+def test_results_of_earlier_versions_that_hold_a_rule_are_drawn(rule):
+    found = report_fixtures.translation()
+    old = found.model_dump(exclude={"title_zh", "description_zh", "training"})
+    old["verdict"]["metric"] = rule
+    page = render.html(Results.model_validate(old))
+    assert 'id="figure-entries"' in page and "chrF (mean) of every entry" in page
 
 
 def test_a_folder_holds_the_drawings_and_the_results(folder, results, markdown):

@@ -19,8 +19,7 @@ from finetune.evaluation.metrics.sums import Matrix
 RESAMPLES = 1000
 LEVEL = 0.95
 SIGNIFICANT = 0.05
-LEAST = 0.001
-"""What is written '≤ 0.001': no rarer chance is told by 1,000 permutations."""
+_LEAST = 0.001
 _CELLS = 2_000_000
 """Weights that are held at once."""
 
@@ -126,6 +125,11 @@ def corrected(chances: Sequence[float]) -> list[float]:
     from statsmodels.stats.multitest import multipletests
 
     return [float(p) for p in multipletests(chances, method="holm")[1]]
+
+
+def floor(resamples: int) -> float:
+    """No rarer chance is told by so many draws, and none below 0.001 is written out: it is '≤'."""
+    return max(_LEAST, 1 / (resamples + 1))
 
 
 def _draws(counts: Counts, statistic: Any, seed: int, resamples: int) -> Matrix:

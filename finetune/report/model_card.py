@@ -12,6 +12,7 @@ import yaml
 
 from finetune.evaluation.metrics.registry import MEAN, Metric
 from finetune.report.results import Results
+from finetune.report.sections import overview
 from finetune.report.sections.edition import Edition
 
 _PIPELINES: Final = {
@@ -73,11 +74,9 @@ def limits(edition: Edition) -> list[str]:
 
 
 def _weakest(edition: Edition) -> str:
-    found, of = edition.results.slices, edition.deciding
-    if len(found) < 2:
+    of, worst = edition.deciding, overview.weakest(edition)
+    if worst is None:
         return ""
-    pick = min if of.higher_is_better else max
-    worst = pick(found, key=lambda one: one.measured.value)
     said = edition.say(
         "interval_of",
         value=edition.value(of, worst.measured),

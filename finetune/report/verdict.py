@@ -56,7 +56,9 @@ def judge(found: Evaluation[Any], seen: Seen, *, seed: int, resamples: int) -> J
     compared = comparisons(clean, seed=seed, resamples=resamples)
     ours = clean.counts[clean.subject.name][clean.deciding]
     own = measured(ours, seed=seed, resamples=resamples)
-    return Judged(verdict=_verdict(clean, own, compared, seen, left), comparisons=compared)
+    return Judged(
+        verdict=_verdict(clean, own, compared, seen, left, resamples), comparisons=compared
+    )
 
 
 def comparisons(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Comparison, ...]:
@@ -136,6 +138,7 @@ def _verdict(
     compared: tuple[Comparison, ...],
     seen: Seen,
     left: int,
+    resamples: int,
 ) -> Verdict:
     """Whether the subject is above the best baseline by a paired test on rows it had not seen."""
     best, name = found.best_baseline, found.deciding
@@ -149,7 +152,7 @@ def _verdict(
     if not left:
         than = "every one of these rows had been seen before, so nothing is decided."
     else:
-        than = _than(test, best.name, _number(theirs, _metric(found)))
+        than = _than(test, best.name, _number(theirs, _metric(found)), resamples)
     return Verdict(
         metric=name,
         baseline=best.name,
@@ -169,20 +172,22 @@ def _said(found: Evaluation[Any], ours: Measured, *, unseen: bool) -> str:
     )
 
 
-def _than(test: Comparison, baseline: str, theirs: str) -> str:
+def _than(test: Comparison, baseline: str, theirs: str, resamples: int) -> str:
     words = {
         "win": "clearly better than the best trivial baseline, {0} at {1} ({2}).",
         "tie": "not told apart from the trivial baseline {0} at {1} ({2}).",
         "loss": "worse than the trivial baseline {0} at {1} ({2}).",
         "starved": "no better is claimed than {0} at {1} ({2}): it had other or fewer rows to learn from.",
     }
-    chance = probability(test.p if test.p is not None else test.p_randomisation)
+    p = test.p if test.p is not None else test.p_randomisation
+    chance = probability(p, resamples)
     return words[test.outcome].format(repr(baseline), theirs, chance)
 
 
-def probability(p: float) -> str:
-    """As 'p = 0.012'; what 1,000 permutations cannot tell apart is 'p ≤ 0.001'."""
-    return "p ≤ 0.001" if p <= significance.LEAST else f"p = {p:.2g}"
+def probability(p: float, resamples: int) -> str:
+    """As 'p = 0.012'; what 1,000 draws cannot tell apart is 'p ≤ 0.001'."""
+    least = significance.floor(resamples)
+    return f"p ≤ {least:.2g}" if p <= least else f"p = {p:.2g}"
 
 
 def _metric(found: Evaluation[Any]) -> Metric:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from core.task import Example, Task
 from finetune.evaluation.answers import Answers
@@ -38,6 +37,8 @@ class Counts(Sums):
         """The same with a row for each group of rows: what is drawn, and swapped, together."""
         if self.alone or self.groups is None:
             return replace(self, groups=None)
+        from scipy import sparse
+
         places = np.arange(self.rows.shape[0])
         among = sparse.coo_array((np.ones(len(places)), (self.groups, places))).tocsr()
         return replace(self, rows=among @ self.rows, groups=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from finetune.evaluation.significance import LEAST
+from finetune.evaluation import significance
 from finetune.report.results import Measured
 
 
@@ -27,5 +27,5 @@ def number(value: float, decimals: int, *, signed: bool = False) -> str:
 
 def chance(p: float, resamples: int = 1000) -> str:
     """A p value in three decimals; what so many draws cannot tell apart is '≤' the least they tell."""
-    floor = max(LEAST, 1 / (resamples + 1))
-    return f"≤ {math.ceil(floor * 1000 - 0.01) / 1000:.3f}" if p <= floor else f"{p:.3f}"
+    least = significance.floor(resamples)
+    return f"≤ {math.ceil(least * 1000 - 0.01) / 1000:.3f}" if p <= least else f"{p:.3f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from finetune.evaluation.metrics.registry import metric
+from finetune.evaluation.metrics.registry import MEAN, metric
 from finetune.report.figures import charts
 from finetune.report.results import Slice
 from finetune.report.sections.document import (
@@ -168,8 +168,13 @@ def _rising(edition: Edition) -> bool:
 
 
 def weakest(edition: Edition) -> Slice | None:
-    """The part of the rows that is below the whole by more than chance; None where none is."""
+    """The part of the rows that is below the whole by more than chance; None where none is.
+
+    Of a mean over parts, such as the directions of a translation, parts and languages are left out:
+    BLEU and chrF of different languages do not compare.
+    """
     of = edition.deciding
+    apart = ("part", "language") if of.suffix == MEAN else ()
     whole = edition.subject.metrics.get(of.name)
     sign = 1 if of.higher_is_better else -1
     if whole is None:
@@ -177,7 +182,8 @@ def weakest(edition: Edition) -> Slice | None:
     below = [
         one
         for one in edition.results.slices
-        if (one.measured.high if sign > 0 else -one.measured.low) < sign * whole.value
+        if one.by not in apart
+        and (one.measured.high if sign > 0 else -one.measured.low) < sign * whole.value
     ]
     return min(below, key=lambda one: sign * one.measured.value, default=None)
 
