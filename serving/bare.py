@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from core.application import Application
 from core.engine.prompting import Prompt
 from core.errors import BadInput
-from core.task import Example, Input, Row, Task, Text
+from core.task import Criterion, Example, Input, Row, Task, Text
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
@@ -81,7 +81,7 @@ def _task(title: str, asked: type[Any], prompt: Any) -> Task[Any]:
         prompt=prompt,
         answer=Text(max_new_tokens=128),
         metrics=(),
-        select_by="",
+        select_by=Criterion(metric="perplexity"),
         samples=(),
         name="backbone",
     )

@@ -117,6 +117,7 @@ class AdapterStack:
 
     def _give(self, name: str, key: str) -> None:
         """From now on `name` means `key`; rows on their way end with the adapter they began with."""
+        self.routing.settle(key)
         with self.routing.lock:
             before, self._keys[name] = self._keys.get(name), key
         if before:
@@ -164,6 +165,7 @@ class AdapterStack:
         """Put back what `state` gave."""
         with self.routing.turns.change():
             self._set(self._key(name), state)
+            self.routing.settle(self._key(name))
 
     def _set(self, key: str, state: Mapping[str, Tensor]) -> None:
         with torch.no_grad():

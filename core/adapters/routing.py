@@ -48,17 +48,18 @@ class Routing:
         self.leaving: set[str] = set()
         """Adapters that go when their last request is done."""
         self._stacked = Stacked()
-        self._stackable: dict[str, bool] = {}
+        self._stackable: set[str] = set()
 
     def group(self, key: str | None) -> str | None:
         """None for what may share a forward pass with others; else the adapter that may not."""
-        if key is None or self.peft is None:
-            return None
-        if key in self.trainable:  # its weights change under a stack
-            return key
-        if key not in self._stackable:
-            self._stackable[key] = stackable(self.peft, key)
-        return None if self._stackable[key] else key
+        return key if key not in self._stackable else None
+
+    def settle(self, key: str) -> None:
+        """Look at an adapter whose weights are set: may it share forward passes?"""
+        self._stackable.discard(key)
+        # Weights that learn change under a stack.
+        if key not in self.trainable and stackable(self.peft, key):
+            self._stackable.add(key)
 
     @contextmanager
     def rows(self, keys: Sequence[str | None], tokens: int) -> Iterator[None]:
@@ -99,6 +100,7 @@ class Routing:
     def detach(self, key: str) -> None:
         """Take an adapter off the model; nobody may use it any more."""
         self.trainable.discard(key)
+        self._stackable.discard(key)
         if self.peft is not None:
             with quiet():
                 self.peft.delete_adapter(key)
@@ -109,7 +111,6 @@ class Routing:
         """After a change of weights: what was laid out for them is out of date."""
         self.forwards.clear()
         self._stacked.forget()
-        self._stackable.clear()
 
     def switch(self, key: str | None) -> None:
         """Make `key` the adapter of every forward pass; None is the bare backbone."""
