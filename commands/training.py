@@ -119,6 +119,7 @@ def finetune(
     from finetune.data.training_data import Request, gather, run_folder
 
     keys = settings.read(settings.FinetuneSettings, config, settings.flags(context.args))
+    wanted = _seeds(seeds) if seeds else ()
     found = the_task(task)
     request = Request(
         task=found,
@@ -148,10 +149,8 @@ def finetune(
         screen.print(line, markup=False)
     if dry_run:
         return
-    if seeds:
-        if processes.several():
-            raise BadSetting("--seeds runs in one process. Start it without torchrun.")
-        _each_seed(request, engine, seeds, screen)
+    if wanted:
+        _each_seed(request, engine, wanted, screen, install=install)
         return
     run = finetuning.finetune(request, engine, material, screen)
     if not processes.first():
@@ -163,16 +162,31 @@ def finetune(
         typer.echo(f"installed: {registry.install(run.folder)}")
 
 
-def _each_seed(request: Any, engine: Any, seeds: str, screen: Any) -> None:
+def _seeds(text: str) -> tuple[int, ...]:
+    from finetune.training import processes
+    from finetune.workflows.seeds import parsed
+
+    if processes.several():
+        raise BadSetting("--seeds runs in one process. Start it without torchrun.")
+    return parsed(text)
+
+
+def _each_seed(
+    request: Any, engine: Any, seeds: tuple[int, ...], screen: Any, *, install: bool
+) -> None:
+    from core.adapters import registry
     from finetune.workflows import seeds as several
 
-    folder, runs = several.finetune_all(request, engine, several.parsed(seeds), screen)
+    folder, runs = several.finetune_all(request, engine, seeds, screen)
     for name, found in several.spread([run.passport.metrics for run in runs]).items():
         typer.echo(
             f"{name}: {found.mean:.4f} ± {found.deviation:.4f} "
             f"({found.lowest:.4f} to {found.highest:.4f} over {len(runs)} seeds)"
         )
     typer.echo(folder / "seeds.json")
+    if install:
+        seed, best = several.best_of(seeds, runs)
+        typer.echo(f"installed seed {seed}, which validated best: {registry.install(best.folder)}")
 
 
 def quickstart(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,15 @@ def finetune_all(
     about = {name: vars(value) for name, value in spreads.items()}
     store.write_json(folder / "seeds.json", {"seeds": list(seeds), "metrics": about})
     return folder, runs
+
+
+def best_of(seeds: Sequence[int], runs: Sequence[Run]) -> tuple[int, Run]:
+    """The run whose checkpoint validated best, and its seed; the scored rows have no say."""
+    return max(zip(seeds, runs, strict=True), key=lambda pair: _validated(pair[1]))
+
+
+def _validated(run: Run) -> float:
+    return -math.inf if run.best is None else run.best
 
 
 def spread(metrics: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
