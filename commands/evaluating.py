@@ -29,6 +29,7 @@ from commands.options import (
     typed,
 )  # fmt: skip
 from core.errors import BadSetting
+from core.store import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 _MATRIX_ROWS = 24
 Split = Annotated[str | None, typer.Option(help="Default: test, else validation.")]
-Seed = Annotated[int, typer.Option(help="Of the resampling.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the resampling.")]
 
 
 def evaluate(
@@ -77,6 +78,8 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Score an adapter beside what costs nothing, with intervals and paired tests; report it."""
+    if output:
+        check_writable(output)
     if matrix:
         _matrix(open_service(backbone, device), task, output, limit or _MATRIX_ROWS, as_json)
         return

@@ -37,8 +37,12 @@ def train_tokenizer(
     output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs/tokenizer"),
 ) -> None:
     """Train a byte-level BPE over English and Chinese; print bytes per token of each language."""
+    from core.store import check_writable, new_folder
+
+    check_writable(output)
+    if output.is_dir() and any(output.iterdir()) and not (output / "tokenizer.json").is_file():
+        raise BadSetting(f"{output} holds something else than a tokenizer. Give another --output.")
     from core.backbone import tokenizer as tokenizers
-    from core.store import new_folder
     from finetune.data.corpus import documents
 
     train, held_out = documents(_parts(data, config), all_tasks())
@@ -64,6 +68,9 @@ def pretrain(
     ] = False,
 ) -> None:
     """Pre-train a backbone from random weights. Any key may be given: --learning-rate 0.003"""
+    from core.store import check_writable
+
+    check_writable(output)
     from finetune import settings
     from finetune.training import processes
     from finetune.workflows import pretraining
@@ -193,11 +200,14 @@ def quickstart(
     no_demo: Annotated[bool, typer.Option("--no-demo", help="Stop before the pages.")] = False,
     output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs"),
     backbone: BackboneName = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Device = "auto",
 ) -> None:
     """Fine-tune, score and report all tasks on the bundled rows, then open the demo."""
     import apps
+    from core.store import check_writable
+
+    check_writable(output)
     from finetune.workflows import quickstart as quick
 
     quick.run(
