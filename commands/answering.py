@@ -61,7 +61,8 @@ def predict(
     drawn = sampling(temperature, top_p, seed)
     flags = list(context.args)
     if text and text.startswith("--"):  # an unknown flag where the text would stand
-        text, flags = None, [text, *flags]
+        flags.insert(0, text)
+        text = None
     fields = settings.flags(flags, plain=True)
     _check_fields(the_task(task.partition("@")[0]), fields, whole_file=input is not None)
     if (text is None) == (input is None) or (input and not output):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -170,10 +171,9 @@ def finetune(
 
 
 def _seeds(text: str) -> tuple[int, ...]:
-    from finetune.training import processes
     from finetune.workflows.seeds import parsed
 
-    if processes.several():
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise BadSetting("--seeds runs in one process. Start it without torchrun.")
     return parsed(text)
 

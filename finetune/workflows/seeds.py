@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import store
-from core.engine.engine import Engine
 from core.errors import BadSetting
 from core.task import In
 from finetune.data.training_data import RUNS, Request, gather
-from finetune.workflows.finetuning import Run, finetune
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from core.engine.engine import Engine
+    from finetune.workflows.finetuning import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,8 @@ def finetune_all(
 
     Each seed draws its own order, initial weights and held-out rows; the test rows are the same.
     """
+    from finetune.workflows.finetuning import finetune
+
     folder = request.output or store.new_run(RUNS, request.task.name, "seeds")
     runs = []
     for seed in seeds:
