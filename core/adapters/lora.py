@@ -22,7 +22,7 @@ from core.adapters import ranks
 from core.adapters.fused import fused
 from core.adapters.lora_config import lora_config, read_config
 from core.adapters.routing import Routing, quiet
-from core.adapters.weights import WEIGHTS, first_line, read_weights
+from core.adapters.weights import WEIGHTS, first_line, present, read_weights
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
 
 if TYPE_CHECKING:
@@ -63,7 +63,15 @@ class AdapterStack:
 
     def load(self, name: str, folder: Path, *, trainable: bool = False) -> None:
         """The adapter in `folder`, checked; frozen unless `trainable`."""
-        weights, config = read_weights(folder), read_config(folder)
+        present(folder, WEIGHTS)
+        config = read_config(folder)
+        try:
+            ranks.check(config, self._backbone.model)
+        except BadSetting as error:
+            raise Mismatch(
+                f"The adapter in {folder} does not fit this backbone: {error}"
+            ) from error
+        weights = read_weights(folder)
         config.inference_mode = not trainable
         self._add(name, config, trainable=trainable, seed=0)
         try:
@@ -144,14 +152,8 @@ class AdapterStack:
     def delete(self, name: str) -> None:
         """Take the adapter off the backbone."""
         key = self._key(name)
-        routing = self._routing
-        routing.trainable.discard(key)
-        if routing.peft is not None:
-            with quiet():
-                routing.peft.delete_adapter(key)
+        self._routing.remove(key)
         del self._keys[name]
-        routing.active = None if routing.active == key else routing.active
-        routing.refresh()
 
     @contextmanager
     def use(self, name: str | None) -> Iterator[nn.Module]:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without two warnings of peft 0.21: of a property it reads, of a switch that is ours."""
+    """Without three warnings of peft 0.21: of a property it reads, of a switch that is ours, of a head
+    that an adapter replaces by its own."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         warnings.filterwarnings("ignore", "Adapter .* was active which is now deleted")
+        warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")
         yield
 
 
@@ -72,6 +74,19 @@ class Routing:
     def _unroute(self) -> None:
         for layer in self.layers:
             layer.__dict__.pop("forward", None)
+
+    def remove(self, key: str) -> None:
+        """Take an adapter off the model; after the last one it is as it was before the first."""
+        self.trainable.discard(key)
+        self.active = None if self.active == key else self.active
+        self._unroute()
+        if self.peft is not None and self.peft.peft_config.keys() == {key}:
+            self.peft.base_model.unload()  # type: ignore[operator]
+            self.peft = None
+        elif self.peft is not None:
+            with quiet():
+                self.peft.delete_adapter(key)
+        self.refresh()
 
     def refresh(self) -> None:
         """After a change of adapters: find the layers, and set all of them as they should be."""
