@@ -19,6 +19,7 @@ COMPRESSIONS = ("gz", "bz2", "xz", "lzma", "zst", "zip")
 _SAMPLE = 2**20
 """Bytes that the encoding is told from."""
 _LONGEST_LINE = 2**26
+_LONGEST_TEXT = 2**31
 _ENCODINGS = ["gb18030", "big5", "cp1252", "cp932", "euc_kr", "cp1251", "utf_16_le", "utf_16_be"]
 """What files that are no UTF-8 are taken for: neighbours such as cp1250 are told apart by luck."""
 _MARKS = {
@@ -79,6 +80,20 @@ class File:
                     yield number, line
         except UnicodeError as error:
             raise BadData(self._undecodable()) from error
+
+    def text(self) -> str:
+        """All of it; `BadData` for a file that unpacks to more than a document or a list of rows is."""
+        pieces: list[str] = []
+        size = 0
+        for _, line in self.lines():
+            size += len(line)
+            if size > _LONGEST_TEXT:
+                raise BadData(
+                    f"{self.path} holds more than {_LONGEST_TEXT >> 30} GiB of text, too much to be read "
+                    "at once. Save it as jsonl, a row a line."
+                )
+            pieces.append(line)
+        return "".join(pieces)
 
     def _undecodable(self) -> str:
         """Which line it is: text is decoded in blocks, so the reader itself does not know."""
