@@ -1,6 +1,7 @@
 """LoRA on and off disk, and the stack of adapters on one backbone: the only door to peft.
 
-PEFT routes through state of the module, so whoever calls the model holds a lock around `use`.
+PEFT routes through state of the module: adapters come, go and change places between the steps of
+an engine, never within one (`Routing.turns`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class AdapterStack:
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
-        self._routing = _ROUTINGS.setdefault(backbone, Routing())
+        self.routing = _ROUTINGS.setdefault(backbone, Routing())
+        """Which adapter each row of the next forward pass gets; shared by all stacks on the backbone."""
         self._keys: dict[str, str] = {}
 
     @property
@@ -54,7 +56,9 @@ class AdapterStack:
 
     def create(self, name: str, lora: Mapping[str, Any] | None = None, *, seed: int) -> None:
         """A new, trainable adapter; the global random state stays as it was."""
-        self._add(name, lora_config(lora or {}, self._backbone.model), trainable=True, seed=seed)
+        config = lora_config(lora or {}, self._backbone.model)
+        with self.routing.turns.change():
+            self._give(name, self._attach(name, config, trainable=True, seed=seed))
 
     def planned(self, lora: Mapping[str, Any]) -> int:
         """The weights that `create` would make; nothing is allocated."""
@@ -73,34 +77,34 @@ class AdapterStack:
             ) from error
         weights = read_weights(folder)
         config.inference_mode = not trainable
-        self._add(name, config, trainable=trainable, seed=0)
-        try:
-            self._fill(name, weights, folder)
-        except Exception:
-            self.delete(name)
-            raise
+        with self.routing.turns.change():
+            key = self._attach(name, config, trainable=trainable, seed=0)
+            try:
+                self._fill(key, weights, folder)
+            except Exception:
+                self.routing.detach(key)
+                raise
+            self._give(name, key)
 
-    def _fill(self, name: str, weights: Mapping[str, Tensor], folder: Path) -> None:
-        expected = self._tensors(name)
+    def _fill(self, key: str, weights: Mapping[str, Tensor], folder: Path) -> None:
+        expected = self._tensors(key)
         if missing := expected.keys() - weights.keys():
             raise Damaged(
                 f"{folder / WEIGHTS} lacks {len(missing)} tensors, such as {min(missing)}."
             )
         if surplus := weights.keys() - expected.keys():
             raise Mismatch(f"{folder / WEIGHTS} holds {min(surplus)}, which this backbone has not.")
-        for key, tensor in expected.items():
-            if tensor.shape != weights[key].shape:
+        for path, tensor in expected.items():
+            if tensor.shape != weights[path].shape:
                 raise Mismatch(
-                    f"{folder / WEIGHTS}: {key} is {tuple(weights[key].shape)}, this backbone needs "
-                    f"{tuple(tensor.shape)}. It was trained on another backbone."
+                    f"{folder / WEIGHTS}: {path} is {tuple(weights[path].shape)}, this backbone "
+                    f"needs {tuple(tensor.shape)}. It was trained on another backbone."
                 )
-        self.restore(name, weights)
+        self._set(key, weights)
 
-    def _add(self, name: str, config: peft.LoraConfig, *, trainable: bool, seed: int) -> None:
+    def _attach(self, name: str, config: peft.LoraConfig, *, trainable: bool, seed: int) -> str:
         """Attach under a key that no other stack on this backbone uses."""
-        if name in self._keys:
-            self.delete(name)
-        routing, device = self._routing, self._backbone.device
+        routing, device = self.routing, self._backbone.device
         routing.made += 1
         # PEFT warns of short names, torch forbids dots in them.
         key = f"task-{name.replace('.', '_')}-{routing.made}"
@@ -113,15 +117,37 @@ class AdapterStack:
                     routing.peft.add_adapter(key, config)
             except (TypeError, ValueError) as error:
                 raise BadSetting(f"lora: {first_line(error)}") from error
-        self._keys[name] = key
         if trainable:
             routing.trainable.add(key)
         routing.peft.train(self._backbone.model.training)
         routing.refresh()
+        return key
+
+    def _give(self, name: str, key: str) -> None:
+        """From now on `name` means `key`; rows on their way end with the adapter they began with."""
+        self.routing.settle(key)
+        with self.routing.lock:
+            before, self._keys[name] = self._keys.get(name), key
+        if before:
+            self.routing.leave(before)
+
+    def hold(self, name: str | None) -> str | None:
+        """The key of an adapter that stays until `release`, even if it is deleted meanwhile."""
+        if name is None:
+            return None
+        with self.routing.lock:
+            key = self._key(name)
+            self.routing.held[key] += 1
+        return key
+
+    def release(self, key: str | None) -> None:
+        """The row that held it is done."""
+        if key is not None:
+            self.routing.release(key)
 
     def save(self, name: str, folder: Path) -> None:
         """Stock PEFT files at the top of `folder`, appearing all at once."""
-        model: Any = self._routing.peft
+        model: Any = self.routing.peft
         config = dataclasses.replace(model.peft_config[self._key(name)])
         config.base_model_name_or_path = self._backbone.name
         config.inference_mode = True
@@ -140,33 +166,42 @@ class AdapterStack:
 
     def state(self, name: str) -> dict[str, Tensor]:
         """A copy of the weights on the CPU, under the names that the file has."""
-        tensors = self._tensors(name).items()
+        tensors = self._tensors(self._key(name)).items()
         return {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors}
 
     def restore(self, name: str, state: Mapping[str, Tensor]) -> None:
         """Put back what `state` gave."""
+        with self.routing.turns.change():
+            self._set(self._key(name), state)
+            self.routing.settle(self._key(name))
+
+    def _set(self, key: str, state: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
-            set_peft_model_state_dict(self._routing.peft, dict(state), adapter_name=self._key(name))
-        self._routing.forwards.pop(self._key(name), None)
+            set_peft_model_state_dict(self.routing.peft, dict(state), adapter_name=key)
+        self.routing.forget()
 
     def delete(self, name: str) -> None:
-        """Take the adapter off the backbone."""
-        key = self._key(name)
-        self._routing.remove(key)
-        del self._keys[name]
+        """Take the adapter off the backbone, once the rows are done that it answers now."""
+        with self.routing.lock:
+            key = self._key(name)
+            del self._keys[name]
+        self.routing.leave(key)
 
     @contextmanager
     def use(self, name: str | None) -> Iterator[nn.Module]:
         """The model with this adapter, or bare for None; what was active comes back at the end."""
-        before = self._routing.active
+        before = self.routing.active
         key = None if name is None else self._key(name)
         try:
-            if key != before:
-                self._routing.switch(key)
+            self._switch(key)
             yield self.model
         finally:
-            if self._routing.active != before:
-                self._routing.switch(before)
+            self._switch(before)
+
+    def _switch(self, key: str | None) -> None:
+        if key != self.routing.active:
+            with self.routing.turns.change():
+                self.routing.switch(key)
 
     @contextmanager
     def training(self, name: str) -> Iterator[nn.Module]:
@@ -180,8 +215,8 @@ class AdapterStack:
             raise MissingAdapter(f"No adapter {name!r} is loaded; loaded: {loaded}.")
         return self._keys[name]
 
-    def _tensors(self, name: str) -> dict[str, Tensor]:
+    def _tensors(self, key: str) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = get_peft_model_state_dict(
-            self._routing.peft, adapter_name=self._key(name), save_embedding_layers=False
+            self.routing.peft, adapter_name=key, save_embedding_layers=False
         )
         return tensors

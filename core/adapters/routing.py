@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import AuxiliaryTrainingWrapper
 
 from core.adapters.fused import bare, frozen
+from core.adapters.stacked import Stacked, stackable
+from core.adapters.turns import Turns
 
 if TYPE_CHECKING:
     import peft
@@ -38,6 +42,81 @@ class Routing:
         self.layers: list[Any] = []
         self.forwards: dict[str, list[Any]] = {}
         """What each layer computes for a frozen adapter."""
+        self.turns = Turns()
+        self.lock = threading.Lock()
+        """Around the names and counts of adapters."""
+        self.held: Counter[str] = Counter()
+        """Requests on their way, by adapter."""
+        self.leaving: set[str] = set()
+        """Adapters that go when their last request is done."""
+        self._stacked = Stacked()
+        self._stackable: set[str] = set()
+
+    def group(self, key: str | None) -> str | None:
+        """None for what may share a forward pass with others; else the adapter that may not."""
+        return key if key not in self._stackable else None
+
+    def settle(self, key: str) -> None:
+        """Look at an adapter whose weights are set: may it share forward passes?"""
+        self._stackable.discard(key)
+        # Weights that learn change under a stack.
+        if key not in self.trainable and stackable(self.peft, key):
+            self._stackable.add(key)
+
+    @contextmanager
+    def rows(self, keys: Sequence[str | None], tokens: int) -> Iterator[None]:
+        """Every row of the next forward pass has its own adapter; what was active comes back."""
+        alone = next((key for key in keys if self.group(key)), None)
+        before = self.active
+        try:
+            if before != alone:
+                self.switch(alone)
+            if alone is None and self.layers:
+                with self._stacked.routed(self.layers, keys, tokens):
+                    yield
+            else:
+                yield
+        finally:
+            if self.active != before:
+                self.switch(before)
+
+    def release(self, key: str) -> None:
+        """One request less holds the adapter; it goes if it was the last one waited for."""
+        with self.lock:
+            self.held[key] -= 1
+            gone = self.held[key] <= 0 and key in self.leaving
+        if gone:
+            self.leave(key)
+
+    def leave(self, key: str) -> None:
+        """Take an adapter off the model, now or when the last request that holds it is done."""
+        with self.lock:
+            if self.held[key] > 0:
+                self.leaving.add(key)
+                return
+            self.leaving.discard(key)
+            del self.held[key]
+        with self.turns.change():
+            self.detach(key)
+
+    def detach(self, key: str) -> None:
+        """Take an adapter off the model; after the last one it is as it was before the first."""
+        self.trainable.discard(key)
+        self._stackable.discard(key)
+        self.active = None if self.active == key else self.active
+        self._unroute()
+        if self.peft is not None and self.peft.peft_config.keys() == {key}:
+            self.peft.base_model.unload()  # type: ignore[operator]
+            self.peft = None
+        elif self.peft is not None:
+            with quiet():
+                self.peft.delete_adapter(key)
+        self.refresh()
+
+    def forget(self) -> None:
+        """After a change of weights: what was laid out for them is out of date."""
+        self.forwards.clear()
+        self._stacked.forget()
 
     def switch(self, key: str | None) -> None:
         """Make `key` the adapter of every forward pass; None is the bare backbone."""
@@ -75,25 +154,12 @@ class Routing:
         for layer in self.layers:
             layer.__dict__.pop("forward", None)
 
-    def remove(self, key: str) -> None:
-        """Take an adapter off the model; after the last one it is as it was before the first."""
-        self.trainable.discard(key)
-        self.active = None if self.active == key else self.active
-        self._unroute()
-        if self.peft is not None and self.peft.peft_config.keys() == {key}:
-            self.peft.base_model.unload()  # type: ignore[operator]
-            self.peft = None
-        elif self.peft is not None:
-            with quiet():
-                self.peft.delete_adapter(key)
-        self.refresh()
-
     def refresh(self) -> None:
         """After a change of adapters: find the layers, and set all of them as they should be."""
         modules = list(self.peft.modules()) if self.peft else []
         wrapped = any(isinstance(module, AuxiliaryTrainingWrapper) for module in modules)
         self._unroute()
-        self.forwards.clear()
+        self.forget()
         self.layers = []
         self.switch(self.active)
         if not wrapped:
