@@ -103,7 +103,7 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> None:
     if message:
-        print(" ".join(message.split()), file=sys.stderr)
+        print(options.printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)
 
 

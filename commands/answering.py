@@ -23,6 +23,7 @@ from commands.options import (
     dumped,
     mapping,
     open_service,
+    printable,
     sampling,
     the_task,
 )  # fmt: skip
@@ -85,7 +86,7 @@ def predict(
         _show(application.stream(asked, drawn, max_new_tokens=max_new_tokens))
         return
     found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
-    typer.echo(dumped(found.model_dump()) if as_json else _shown(found))
+    typer.echo(dumped(found.model_dump()) if as_json else printable(_shown(found)))
 
 
 def _check_fields(task: Task[Any], fields: dict[str, Any], *, whole_file: bool) -> None:
@@ -137,7 +138,8 @@ def _show(texts: Iterable[str]) -> None:
     """Print what grows as it grows."""
     said = ""
     for text in texts:
-        added = text[len(said) :] if text.startswith(said) else f"\r{text}"
+        going_on = text.startswith(said)
+        added = printable(text[len(said) :]) if going_on else f"\r{printable(text)}"
         print(added, end="", flush=True)
         said = text
     print()

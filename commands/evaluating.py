@@ -24,6 +24,7 @@ from commands.options import (
     dumped,
     mapping,
     open_service,
+    printable,
     served,
     the_task,
     typed,
@@ -106,7 +107,7 @@ def evaluate(
     learned_from = bundled_if_any(task, "train")
     other = training_examples(found, sources, learned_from, columns) if free and own is None else ()
     for problem in reading.problems:
-        console(stderr=True).print(f"left out: {problem}", markup=False)
+        console(stderr=True).print(printable(f"left out: {problem}"), markup=False)
     service = open_service(backbone, device)
     contestants = _contestants(service, task, adapter, names, judge_base=base)
     seen = _seen(folder, passport) if folder and passport else None

@@ -25,6 +25,7 @@ from commands.options import (
     console,
     mapping,
     open_engine,
+    printable,
     the_task,
     typed,
 )  # fmt: skip
@@ -149,12 +150,12 @@ def finetune(
     processes.start(device)
     screen = console(stderr=True, quiet=not processes.first())
     for line in remarks(found, material.train):
-        screen.print(line, markup=False)
+        screen.print(printable(line), markup=False)
     engine = open_engine(backbone, device)
     if not from_base:
         request = replace(request, start=finetuning.warm_start(found, engine, keys))
     for line in processes.by_first(lambda: finetuning.look(request, engine, material).lines()):
-        screen.print(line, markup=False)
+        screen.print(printable(line), markup=False)
     if dry_run:
         return
     if wanted:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from commands import failures
+from commands.options import printable
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,3 +64,16 @@ def test_a_file_that_may_not_grow_ends_in_one_line(tmp_path):
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.jsonl"]
+
+
+def test_control_characters_do_not_reach_the_terminal():
+    said = printable("\x1b]0;owned\x07red\x9b31m\r\n你好\tq")
+    assert said == "\\x1b]0;owned\\x07red\\x9b31m\\x0d\n你好\tq"
+
+
+def test_an_error_about_a_hostile_name_is_plain(tmp_path):
+    (tmp_path / "rows.csv").write_text("te\x1b[2Jxt,label\na,ham\n")
+    ended = quintet(
+        *("finetune", "spam", "--data", str(tmp_path / "rows.csv"), "--map", "text=x"), "--dry-run"
+    )
+    assert ended.returncode == 2 and "\x1b" not in ended.stderr and "x1b[2J" in ended.stderr

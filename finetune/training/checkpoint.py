@@ -214,4 +214,4 @@ def restore_random_state(found: Mapping[str, Any]) -> None:
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
     torch.set_rng_state(found["torch"])
     if found["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(found["cuda"])
+        torch.cuda.set_rng_state_all(found["cuda"][: torch.cuda.device_count()])
