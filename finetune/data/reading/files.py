@@ -48,7 +48,7 @@ class File:
     def opened(self) -> Iterator[IO[bytes]]:
         """Its bytes, unpacked; every failure is a `BadData`."""
         try:
-            with _unpacked(self.path) as file:
+            with self.path.open("rb") as raw, _unpacked(self.path, raw) as file:
                 yield file
         except (QuintetError, UnicodeError):
             raise
@@ -126,13 +126,13 @@ def stem_of(path: Path) -> str:
     return bare.stem
 
 
-def _unpacked(path: Path) -> IO[bytes]:
+def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
     if path.suffix[1:].lower() not in COMPRESSIONS:
-        return path.open("rb")
+        return raw
     from fsspec.compression import compr
     from fsspec.utils import infer_compression
 
-    return cast("IO[bytes]", compr[infer_compression(path.name)](path.open("rb")))
+    return cast("IO[bytes]", compr[infer_compression(path.name)](raw))
 
 
 def _known(name: str) -> str:
