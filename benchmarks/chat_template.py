@@ -15,8 +15,10 @@ import numpy as np
 from scipy import stats
 
 import apps
-from commands.options import open_service
+from core import backbone as backbones
+from core.backbone import catalogue
 from core.metrics.answers import f1
+from core.service import Service
 from core.task import Example
 from finetune.data.examples import read_examples
 
@@ -65,14 +67,15 @@ def compared(first: Sequence[float], second: Sequence[float]) -> tuple[float, fl
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="instructions and their answers")
-    parser.add_argument("--backbone")
+    parser.add_argument("--backbone", default="smollm2")
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--max-new-tokens", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=16)
     known = parser.parse_args()
     task = apps.load("qa")
     examples = read_examples(task, [known.data], limit=known.rows).examples
-    service = open_service(known.backbone, "auto")
+    folder = catalogue.resolve(known.backbone)
+    service = Service(backbones.load(folder, dtype="auto"), {"qa": task})
     application = service.application("qa")
     found = application.predict(
         [one.input for one in examples],

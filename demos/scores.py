@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from core.adapters import registry
 from core.adapters.passport import Passport
 from core.task import Task
+from finetune.evaluation.metrics.deciding import deciding_values
 
 
 def adapter_name(name: str, backbone: str) -> str:
@@ -20,7 +20,7 @@ def adapter_name(name: str, backbone: str) -> str:
 
 def header(task: Task[Any], name: str, passport: Passport) -> str:
     """Two lines of HTML, and every value behind a fold."""
-    scores = headline(task, passport.metrics)
+    scores = deciding_values(task, passport.metrics)
     values = " · ".join(_value(key, scores[key], passport) for key in scores)
     line = f"Adapter <b>{escape(adapter_name(name, passport.backbone))}</b>"
     if values:
@@ -36,15 +36,6 @@ def problem(task: Task[Any], error: Exception) -> str:
         f'<p class="about">{escape(task.description)}</p>'
         f'<p class="problem" role="alert">{escape(str(error))}</p>'
     )
-
-
-def headline(task: Task[Any], metrics: Mapping[str, float]) -> dict[str, float]:
-    """The values that `task.select_by` speaks of, whatever their sign."""
-    name = task.select_by.removeprefix("-")
-    if name in metrics:
-        return {name: metrics[name]}
-    opening = name[:-1] if name.endswith("*") else f"{name}_"
-    return {key: value for key, value in metrics.items() if key.startswith(opening)}
 
 
 def _value(key: str, value: float, passport: Passport) -> str:
