@@ -13,6 +13,7 @@ from commands import (
     benching,
     calibrating,
     evaluating,
+    failures,
     keeping,
     leaking,
     options,
@@ -92,15 +93,19 @@ def main() -> None:
         _fail(f"error: {error}", 2)
     except KeyboardInterrupt:
         _fail("Stopped.", 130)
+    except BrokenPipeError:  # `quintet … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # click's own: a wrong option or argument
+        line = failures.said(error)
+        if line is None:
             raise
-        _fail(f"error: {error.format_message()}", 2)
+        _fail(f"error: {line}", 2)
 
 
 def _fail(message: str, code: int) -> None:
     if message:
-        print(" ".join(message.split()), file=sys.stderr)
+        print(options.printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)
 
 

@@ -25,12 +25,15 @@ from commands.options import (
     dumped,
     mapping,
     open_service,
+    printable,
     sampling,
+    the_task,
 )  # fmt: skip
-from core.errors import BadSetting
+from core.errors import BadSetting, nearest
 
 if TYPE_CHECKING:
     from core.application import Application, Prediction
+    from core.task import Task
 
 
 def predict(
@@ -46,7 +49,7 @@ def predict(
     backbone: BackboneName = None,
     temperature: Annotated[float | None, typer.Option(help="Sample; else greedy.")] = None,
     top_p: Annotated[float, typer.Option(help="Mass of the tokens drawn from.")] = 0.95,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     max_new_tokens: Annotated[int | None, typer.Option()] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     engine: Annotated[
@@ -63,9 +66,14 @@ def predict(
     from finetune import settings
 
     drawn = sampling(temperature, top_p, seed)
+    flags = list(context.args)
+    if text and text.startswith("--"):  # an unknown flag where the text would stand
+        flags.insert(0, text)
+        text = None
+    fields = settings.flags(flags, plain=True)
+    _check_fields(the_task(task.partition("@")[0]), fields, whole_file=input is not None)
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
-    fields = settings.flags(context.args, plain=True)
     if input and output and input.is_dir():
         folders.answer_folder(
             partial(_application, backbone, device, task, adapter), input, output,
@@ -92,7 +100,18 @@ def predict(
         _show(application.stream(asked, drawn, max_new_tokens=max_new_tokens))
         return
     found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
-    typer.echo(dumped(found.model_dump()) if as_json else _shown(found))
+    typer.echo(dumped(found.model_dump()) if as_json else printable(_shown(found)))
+
+
+def _check_fields(task: Task[Any], fields: dict[str, Any], *, whole_file: bool) -> None:
+    """Flags that are no options must be fields of the task; a file has its own columns."""
+    known = [] if whole_file else list(task.input.model_fields)
+    for name in fields:
+        if name not in known:
+            allowed = (
+                f"options of predict and {', '.join(known)}" if known else "options of predict"
+            )
+            raise BadSetting(f"Unknown flag --{name}; allowed: {allowed}.{nearest(name, known)}")
 
 
 def _application(
@@ -122,7 +141,7 @@ def demo(
     tasks: Annotated[list[str] | None, typer.Argument(help="Default: all of them.")] = None,
     backbone: BackboneName = None,
     host: Annotated[str, typer.Option()] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option()] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535)] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     device: Device = "auto",
 ) -> None:
@@ -140,7 +159,8 @@ def _show(texts: Iterable[str]) -> None:
     """Print what grows as it grows."""
     said = ""
     for text in texts:
-        added = text[len(said) :] if text.startswith(said) else f"\r{text}"
+        going_on = text.startswith(said)
+        added = printable(text[len(said) :]) if going_on else f"\r{printable(text)}"
         print(added, end="", flush=True)
         said = text
     print()

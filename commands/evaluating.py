@@ -24,11 +24,13 @@ from commands.options import (
     dumped,
     mapping,
     open_service,
+    printable,
     served,
     the_task,
     typed,
 )  # fmt: skip
 from core.errors import BadSetting
+from core.store import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 _MATRIX_ROWS = 24
 Split = Annotated[str | None, typer.Option(help="Default: test, else validation.")]
-Seed = Annotated[int, typer.Option(help="Of the resampling.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the resampling.")]
 
 
 def evaluate(
@@ -77,6 +79,8 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Score an adapter beside what costs nothing, with intervals and paired tests; report it."""
+    if output:
+        check_writable(output)
     if matrix:
         _matrix(open_service(backbone, device), task, output, limit or _MATRIX_ROWS, as_json)
         return
@@ -103,7 +107,7 @@ def evaluate(
     learned_from = bundled_if_any(task, "train")
     other = training_examples(found, sources, learned_from, columns) if free and own is None else ()
     for problem in reading.problems:
-        console(stderr=True).print(f"left out: {problem}", markup=False)
+        console(stderr=True).print(printable(f"left out: {problem}"), markup=False)
     service = open_service(backbone, device)
     contestants = _contestants(service, task, adapter, names, judge_base=base)
     seen = _seen(folder, passport) if folder and passport else None

@@ -22,6 +22,7 @@ from commands.options import (
     name_of_backbone,
     open_service,
     open_tokenizer,
+    printable,
     served,
     the_task,
 )  # fmt: skip
@@ -49,7 +50,7 @@ def check_data(
         columns_map=mapping(column_map, labels, encoding),
     )
     for line in found.lines:
-        typer.echo(line)
+        typer.echo(printable(line))
     raise typer.Exit(0 if found.good else 1)
 
 

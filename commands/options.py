@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +69,14 @@ def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     return Console(stderr=stderr, quiet=quiet, soft_wrap=True, highlight=False)
 
 
+def printable(text: str) -> str:
+    """What a terminal shows and nothing that it obeys: control characters as their escapes."""
+    return "".join(
+        one if one in "\n\t" or unicodedata.category(one) != "Cc" else f"\\x{ord(one):02x}"
+        for one in text
+    )
+
+
 def dumped(value: Any) -> str:
     """JSON for a machine, legible to a person."""
     return json.dumps(value, ensure_ascii=False, indent=2)
@@ -77,7 +86,7 @@ def all_tasks() -> dict[str, Task[Any]]:
     """Every task by its name."""
     import apps
 
-    return {name: apps.load(name) for name in apps.names()}
+    return apps.usable()
 
 
 def the_task(name: str) -> Task[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from commands.options import (
     console,
     mapping,
     open_engine,
+    printable,
     the_task,
     typed,
 )  # fmt: skip
@@ -37,8 +39,12 @@ def train_tokenizer(
     output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs/tokenizer"),
 ) -> None:
     """Train a byte-level BPE over English and Chinese; print bytes per token of each language."""
+    from core.store import check_writable, new_folder
+
+    check_writable(output)
+    if output.is_dir() and any(output.iterdir()) and not (output / "tokenizer.json").is_file():
+        raise BadSetting(f"{output} holds something else than a tokenizer. Give another --output.")
     from core.backbone import tokenizer as tokenizers
-    from core.store import new_folder
     from finetune.data.corpus import documents
 
     train, held_out = documents(_parts(data, config), all_tasks())
@@ -64,6 +70,9 @@ def pretrain(
     ] = False,
 ) -> None:
     """Pre-train a backbone from random weights. Any key may be given: --learning-rate 0.003"""
+    from core.store import check_writable
+
+    check_writable(output)
     from finetune import settings
     from finetune.training import processes
     from finetune.workflows import pretraining
@@ -119,6 +128,7 @@ def finetune(
     from finetune.data.training_data import Request, gather, run_folder
 
     keys = settings.read(settings.FinetuneSettings, config, settings.flags(context.args))
+    wanted = _seeds(seeds) if seeds else ()
     found = the_task(task)
     request = Request(
         task=found,
@@ -140,18 +150,16 @@ def finetune(
     processes.start(device)
     screen = console(stderr=True, quiet=not processes.first())
     for line in remarks(found, material.train):
-        screen.print(line, markup=False)
+        screen.print(printable(line), markup=False)
     engine = open_engine(backbone, device)
     if not from_base:
         request = replace(request, start=finetuning.warm_start(found, engine, keys))
     for line in processes.by_first(lambda: finetuning.look(request, engine, material).lines()):
-        screen.print(line, markup=False)
+        screen.print(printable(line), markup=False)
     if dry_run:
         return
-    if seeds:
-        if processes.several():
-            raise BadSetting("--seeds runs in one process. Start it without torchrun.")
-        _each_seed(request, engine, seeds, screen)
+    if wanted:
+        _each_seed(request, engine, wanted, screen, install=install)
         return
     run = finetuning.finetune(request, engine, material, screen)
     if not processes.first():
@@ -163,27 +171,44 @@ def finetune(
         typer.echo(f"installed: {registry.install(run.folder)}")
 
 
-def _each_seed(request: Any, engine: Any, seeds: str, screen: Any) -> None:
+def _seeds(text: str) -> tuple[int, ...]:
+    from finetune.workflows.seeds import parsed
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadSetting("--seeds runs in one process. Start it without torchrun.")
+    return parsed(text)
+
+
+def _each_seed(
+    request: Any, engine: Any, seeds: tuple[int, ...], screen: Any, *, install: bool
+) -> None:
+    from core.adapters import registry
     from finetune.workflows import seeds as several
 
-    folder, runs = several.finetune_all(request, engine, several.parsed(seeds), screen)
+    folder, runs = several.finetune_all(request, engine, seeds, screen)
     for name, found in several.spread([run.passport.metrics for run in runs]).items():
         typer.echo(
             f"{name}: {found.mean:.4f} ± {found.deviation:.4f} "
             f"({found.lowest:.4f} to {found.highest:.4f} over {len(runs)} seeds)"
         )
     typer.echo(folder / "seeds.json")
+    if install:
+        seed, best = several.best_of(seeds, runs)
+        typer.echo(f"installed seed {seed}, which validated best: {registry.install(best.folder)}")
 
 
 def quickstart(
     no_demo: Annotated[bool, typer.Option("--no-demo", help="Stop before the pages.")] = False,
     output: Annotated[Path, typer.Option("--output", metavar="DIR")] = Path("runs"),
     backbone: BackboneName = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Device = "auto",
 ) -> None:
     """Fine-tune, score and report all tasks on the bundled rows, then open the demo."""
     import apps
+    from core.store import check_writable
+
+    check_writable(output)
     from finetune.workflows import quickstart as quick
 
     quick.run(

@@ -161,7 +161,7 @@ def flags(arguments: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
 
 def _value(flag: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return _loaded(text)
     except yaml.YAMLError as error:
         raise BadSetting(f"{flag} {text!r} is no valid value: {_reason(error)}.") from error
 
@@ -178,7 +178,7 @@ def _put(found: dict[str, Any], name: str, value: Any) -> None:
 
 def _yaml(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = _loaded(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSetting(f"Cannot read {file}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -186,6 +186,14 @@ def _yaml(file: Path) -> dict[str, Any]:
     if found is not None and not isinstance(found, dict):
         raise BadSetting(f"{file} must hold keys and values, not a {type(found).__name__}.")
     return found or {}
+
+
+def _loaded(text: str) -> Any:
+    """As YAML without aliases: some lines of them unfold to more than any memory holds."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"aliases, as *{event.anchor}, are not read")
+    return yaml.safe_load(text)
 
 
 def _reason(error: Exception) -> str:

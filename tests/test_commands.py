@@ -169,6 +169,17 @@ def test_bad_data_is_one_line_and_nothing_half_written(command, name, tmp_path, 
         (("data", "check", "nowhere.csv", "--task", "spam"), ("No file or folder",)),
         (("adapters", "show", "spam@9"), ("No version",)),
         (("pretrain", "--preset", "huge"), ("No texts",)),
+        (("predict", "qa", "Who?", "--pasage", "x"), ("flag --pasage", "Did you mean 'passage'")),
+        (
+            ("predict", "qa", "--input", "a.csv", "--output", "b.csv", "--passage", "x"),
+            ("flag --pas",),
+        ),
+        (("demo", "--port", "99999"), ("99999",)),
+        (("quickstart", "--seed", "-1"), ("-1",)),
+        (("finetune", "spam", "--seeds", "1,1"), ("two or more different",)),
+        (("finetune", "spam", "--output", f"{__file__}/run"), ("is a file where a folder",)),
+        (("evaluate", "spam", "--output", __file__), ("is a file where a folder",)),
+        (("tokenizer", "train", "--output", str(ROOT / "docs")), ("something else",)),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, words, nano):

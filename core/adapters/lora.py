@@ -23,7 +23,7 @@ from core.adapters import ranks
 from core.adapters.fused import fused
 from core.adapters.lora_config import lora_config, read_config
 from core.adapters.routing import Routing, quiet
-from core.adapters.weights import WEIGHTS, first_line, read_weights
+from core.adapters.weights import WEIGHTS, first_line, present, read_weights
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
 
 if TYPE_CHECKING:
@@ -67,7 +67,15 @@ class AdapterStack:
 
     def load(self, name: str, folder: Path, *, trainable: bool = False) -> None:
         """The adapter in `folder`, checked; frozen unless `trainable`."""
-        weights, config = read_weights(folder), read_config(folder)
+        present(folder, WEIGHTS)
+        config = read_config(folder)
+        try:
+            ranks.check(config, self._backbone.model)
+        except BadSetting as error:
+            raise Mismatch(
+                f"The adapter in {folder} does not fit this backbone: {error}"
+            ) from error
+        weights = read_weights(folder)
         config.inference_mode = not trainable
         with self.routing.turns.change():
             key = self._attach(name, config, trainable=trainable, seed=0)
