@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -9,13 +11,15 @@ from pathlib import Path
 import pytest
 import typer
 
+import quintet
 from commands import options, table
 from finetune import settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
-LINES = [line for block in BLOCKS for line in block.splitlines() if "quintet" in line.split("#")[0]]
-PROGRAMS = ("quintet", "torchrun")
+FENCES = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+BLOCKS = [text for language, text in FENCES if not language]
+PROGRAMS = ("quintet ", "torchrun ")
+LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith(PROGRAMS)]
 SETTINGS = {"finetune": settings.FinetuneSettings, "pretrain": settings.PretrainSettings}
 
 
@@ -38,9 +42,21 @@ def parsed(words: list[str]) -> typer.Context:
         command = command.commands[words[0]]
 
 
+@pytest.mark.parametrize("program", [text for language, text in FENCES if language == "python"])
+def test_a_program_calls_what_there_is(program):
+    for call in ast.walk(ast.parse(program)):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        if isinstance(call.func.value, ast.Name) and call.func.value.id == "quintet":
+            keys = {one.arg: None for one in call.keywords}
+            inspect.signature(getattr(quintet, call.func.attr)).bind(*call.args, **keys)
+            if call.func.attr == "finetune":
+                known = inspect.signature(quintet.finetune).parameters.keys()
+                assert keys.keys() - known <= settings.FinetuneSettings.model_fields.keys()
+
+
 def test_the_readme_shows_commands():
     assert len(LINES) > 25
-    assert all(line.split()[0] in PROGRAMS for line in LINES)
 
 
 @pytest.mark.parametrize("line", LINES)
