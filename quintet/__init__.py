@@ -114,8 +114,7 @@ def finetune(
         request = replace(request, start=start)
     run = finetuning.finetune(request, engine, material, Console(quiet=True))
     if install:
-        registry.install(run.folder)
-        _service.cache_clear()
+        registry.install(run.folder)  # services that are open serve it from now on
     return run
 
 
