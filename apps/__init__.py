@@ -64,6 +64,14 @@ def samples(name: str, split: str) -> Path:
     return path
 
 
+def samples_if_any(name: str, split: str) -> Path | None:
+    """The same, or None for a task that brings no rows."""
+    try:
+        return samples(name, split)
+    except BadData:
+        return None
+
+
 def _files() -> dict[str, Path]:
     files: dict[str, Path] = {}
     for folder in _folders():

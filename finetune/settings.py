@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -124,13 +125,18 @@ class FinetuneSettings(LoopSettings):
 S = TypeVar("S", bound=Settings)
 
 
-def read(kind: type[S], file: Path | None, given: dict[str, Any]) -> S:
-    """Settings from a YAML file, overridden by the flags that were given."""
+def read(
+    kind: type[S], file: Path | None, given: dict[str, Any], *, options: Iterable[str] = ()
+) -> S:
+    """Settings from a YAML file, overridden by the flags that were given.
+
+    `options` are other names that an unknown key may have been meant for.
+    """
     keys = {**(_yaml(file) if file else {}), **{k: v for k, v in given.items() if v is not None}}
     unknown = [key for key in keys if key not in kind.model_fields]
     if unknown:
         allowed = ", ".join(sorted(kind.model_fields))
-        hint = nearest(str(unknown[0]), kind.model_fields)
+        hint = nearest(str(unknown[0]), [*kind.model_fields, *options])
         raise BadSetting(f"Unknown key {unknown[0]!r}.{hint} Allowed: {allowed}.")
     try:
         return kind.model_validate(keys)
@@ -157,6 +163,28 @@ def flags(arguments: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
             value = rest.pop(0) if given else "true"
         _put(found, name.replace("-", "_"), value if plain else _value(flag, value))
     return found
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values as YAML 1.2's core schema has them: 5e-2 is a number, 010 is ten.
+
+    PyYAML follows YAML 1.1, where the one is a text and the other eight.
+    """
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as the base declares it
+
+
+for _kind, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), _first
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
 
 
 def _value(flag: str, text: str) -> Any:
@@ -193,7 +221,7 @@ def _loaded(text: str) -> Any:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError(f"aliases, as *{event.anchor}, are not read")
-    return yaml.safe_load(text)
+    return yaml.load(text, Loader=_Loader)
 
 
 def _reason(error: Exception) -> str:

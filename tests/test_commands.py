@@ -35,11 +35,11 @@ task = Task(
 
 def quintet(*arguments: object, cwd: Path = ROOT, **environment: str):
     return subprocess.run(
-        [sys.executable, str(ROOT / "quintet.py"), *map(str, arguments)],
+        [sys.executable, "-m", "quintet", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
         timeout=400,
     )
 
@@ -80,10 +80,12 @@ def test_help_is_there_at_once():
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        assert quintet("--help").returncode == 0
+        found = quintet("--help")
+        assert found.returncode == 0 and "finetune" in found.stdout
         times.append(time.perf_counter() - start)
     program = (
-        "import sys, quintet; print([m for m in ('torch', 'pydantic', 'rich') if m in sys.modules])"
+        "import sys, commands.table; "
+        "print([m for m in ('torch', 'pydantic', 'rich', 'numpy') if m in sys.modules])"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT
@@ -232,7 +234,7 @@ def test_doctor_says_what_is_missing(nano):
 def test_ctrl_c_says_where_the_run_stands_and_how_it_goes_on(tmp_path, nano):
     data = write(tmp_path / "rows.jsonl", *LOUD)
     run = subprocess.Popen(
-        [sys.executable, str(ROOT / "quintet.py"), "finetune", "sentiment", "--data", str(data),
+        [sys.executable, "-m", "quintet", "finetune", "sentiment", "--data", str(data),
          "--backbone", str(nano), "--output", str(tmp_path / "run"), "--max-steps", "100000"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip

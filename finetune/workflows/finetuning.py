@@ -132,6 +132,7 @@ def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
         "task": request.task.name,
         "backbone": engine.backbone.name,
         "fingerprint": engine.backbone.fingerprint,
+        "dtype": engine.backbone.dtype,
         "data": list(request.sources),
         **layout_of(request.columns_map).described(),
         "limit": request.limit,
