@@ -48,7 +48,7 @@ class Service:
             if key not in self._passports or (not folder and self._versions[key] != there):
                 self._passports[key] = self._load(key, task, folder or self.find(name))
                 self._versions[key] = there
-        point = self._passports[key].operating_point
+            point = self._passports[key].operating_point
         return Application(task, self.engine, key, operating_point=point)
 
     def unload(self, name: str, folder: Path | None = None) -> None:
