@@ -133,7 +133,7 @@ def test_answers_of_other_options_or_files_are_not_gone_on_with(nano, source, tm
     found = predict_folder(opener, source, output, Options(), overwrite=True)
     assert found.rows == 81
     with pytest.raises(BadSetting, match="not empty"):
-        predict_folder(opener, source, tmp_path, Options())
+        predict_folder(opener, tmp_path / "out" / "answers", source, Options())
 
 
 def test_a_bad_row_is_named_or_kept_with_its_reason(nano, source, tmp_path):
