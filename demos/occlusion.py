@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from core.application import Prediction
 from demos import words
@@ -35,7 +36,7 @@ def pieces(text: str, most: int = MOST) -> list[Place]:
     return [(group[0][0], group[-1][1]) for group in groups]
 
 
-def mattered(asked: Asked[object], found: Prediction) -> str:
+def mattered(asked: Asked[Any], found: Prediction) -> str:
     """HTML of the text, each word tinted by what it was worth to the answer; empty for one word."""
     name = asked.application.task.shorten
     text = str(getattr(asked.input, name, ""))

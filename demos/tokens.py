@@ -5,18 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from html import escape
+from typing import TYPE_CHECKING
 
 from core.engine.sequences import TokenLogprob, Written
 from demos import words
 from demos.said import html
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 Decode = Callable[[list[int]], str]
 
 
-def token_view(written: Written, decode: Decode) -> str:
+def token_view(written: Written, tokenizer: PreTrainedTokenizerBase) -> str:
     """HTML of the answer, token by token: the darker, the surer; each opens its alternatives."""
     if not written.logprobs:
         return ""
+
+    def decode(ids: list[int]) -> str:
+        return str(tokenizer.decode(ids))
+
     drawn = "".join(_token(found, decode) for found in written.logprobs)
     return f'<p class="tokens">{drawn}</p>{html(words.TOKENS_HOW, "p", class_="quiet")}'
 

@@ -11,8 +11,8 @@ ABOUT = Said(
 SHADE = Said("Light / dark", "浅色 / 深色")
 BACKBONE = Said("Backbone", "底座模型")
 BACKBONE_FACTS = Said(
-    "{millions} million parameters · context of {context} tokens",
-    "{count}参数 · 上下文 {context} 个词元")
+    "{name}: {millions} million parameters · context of {context} tokens",
+    "{name}：{count}参数 · 上下文 {context} 个词元")
 LOADING = Said("Loading it …", "正在载入……")
 # fmt: on
 
@@ -60,4 +60,26 @@ TOKENS = Said("How sure it was of each token", "对每个词元的把握")
 TOKENS_HOW = Said(
     "The stronger the tint, the likelier the token. Point at one, or tab to it, for what else was likely.",
     "底色越深，概率越高。指向或用 Tab 键选中某个词元，可看其他候选。")
+# fmt: on
+
+# fmt: off
+HERE = Said("The answer appears here.", "答案会显示在这里。")
+CONVERSATION = Said("Conversation", "对话")
+NOTHING_SAID = Said("Nothing has been said yet.", "还没有人说话。")
+NO_ANSWER = Said("No answer was found in the passage.", "段落中没有找到答案。")
+DIRECTION = {
+    "en": Said("English → Chinese, told from the script.", "英译中，根据文字判断。"),
+    "zh": Said("Chinese → English, told from the script.", "中译英，根据文字判断。"),
+}
+FROM_PASSAGE = Said("From a passage", "从段落中找答案")
+CHAT = Said("Chat", "聊天")
+CLEAR = Said("New conversation", "重新开始")
+REFUSED = Said("Not answered: ", "未作答：")
+ASK_FIRST = Said("Ask something first.", "请先提问。")
+PROGRAMS = Said("The same from a program", "用程序调用")
+PROGRAMS_HOW = Said(
+    "These ask the adapter that this page is named after.", "以下调用的是本页所示的适配器。")
+COPY = Said("Copy", "复制")
+COPIED = Said("Copied", "已复制")
+COMMAND = Said("Command line", "命令行")
 # fmt: on
