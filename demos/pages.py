@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from core.errors import BadSetting
 from core.service import Service
-from demos import style
+from demos import files, style
 from demos.door import gr
 from demos.frame import Tab, frame
 from demos.page import page
@@ -19,7 +19,7 @@ from demos.server import LARGEST_FILE, BodyLimit, Login
 from demos.services import Services
 from demos.task_words import title
 
-TABS: tuple[Tab, ...] = ()
+TABS: tuple[Tab, ...] = (files.TAB,)
 """The pages beside those of the tasks, in the order in which they stand."""
 
 _AT_ONCE = 4

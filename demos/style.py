@@ -49,6 +49,28 @@ CSS = """
 .tab-container button[role=tab] { font-size: .95rem; padding: 0 .8rem; }
 .tab-container button[role=tab].selected { font-weight: 600; }
 :focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
+.progress { height: .5rem; border-radius: .3rem; overflow: hidden; margin-bottom: .4rem;
+  background: var(--background-fill-secondary); }
+.progress i { display: block; height: 100%; width: 35%; border-radius: .3rem;
+  background: var(--color-accent); animation: quintet-goes 1.6s ease-in-out infinite alternate; }
+@keyframes quintet-goes { from { margin-left: 0; } to { margin-left: 65%; } }
+@media (prefers-reduced-motion: reduce) { .progress i { animation: none; width: 100%; opacity: .5; } }
+.summary figure { margin: 1rem 0; } .summary figcaption { font-weight: 600; margin-bottom: .3rem; }
+.bar.wide { grid-template-columns: minmax(5rem, 9rem) 1fr 8.5rem; }
+.bar.wide .name { overflow-wrap: anywhere; font-size: .9rem; }
+.bar.wide .share { background: color-mix(in srgb, var(--color-accent) 70%, transparent); }
+.whisker { position: absolute; top: 35%; height: 30%; border-left: 2px solid var(--line);
+  border-right: 2px solid var(--line);
+  background: linear-gradient(var(--line), var(--line)) center / 100% 2px no-repeat; }
+.value small { display: block; font-weight: 400; font-size: .72rem; white-space: nowrap; }
+.summary svg { width: 100%; height: auto; } .summary svg line { stroke: var(--border-color-primary); }
+.summary svg text { font-size: 11px; fill: var(--body-text-color-subdued); }
+.summary svg polygon { fill: var(--soft); } .summary svg circle { fill: var(--color-accent); }
+.summary svg polyline { fill: none; stroke: var(--color-accent); stroke-width: 2.5; }
+.summary table { font-size: .85rem; border-collapse: collapse; width: 100%; }
+.summary td { padding: .25rem .7rem .25rem 0; vertical-align: top; overflow-wrap: anywhere;
+  border-bottom: 1px solid var(--border-color-primary); }
+.summary td:nth-child(-n+2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
 footer .divider { display: none; }
 .chip { display: inline-block; padding: .1rem .55rem; border-radius: 1rem; font-weight: 600;
   font-size: .82rem; background: var(--background-fill-secondary); }
