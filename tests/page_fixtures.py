@@ -185,5 +185,5 @@ def browsing(address: str, **options: Any) -> Iterator[Visit]:
         yield visit
         browser.close()
     assert visit.asked
-    assert not visit.outside()
-    assert not visit.complaints
+    assert not visit.outside(), visit.outside()
+    assert not visit.complaints, visit.complaints

@@ -90,7 +90,7 @@ def test_a_seed_is_taken_and_refused_input_stands_beside_no_old_answer(visit, se
     visit.open("Generation")
     visit.sample(2)
     visit.shows("Finish: ")
-    visit.press("How it writes")
+    visit.page.get_by_text("How it writes").locator("visible=true").click()
     visit.page.locator("label:visible", has_text="Sampled").click()
     visit.box("Seed").fill("-1")
     visit.press("Submit")
