@@ -130,7 +130,7 @@ def test_a_conversation_goes_on_while_the_next_words_are_typed(visit):
         "Name a colour.",
         "And another?",
     ]
-    visit.press("New conversation")
+    visit.page.get_by_label("Clear").click()
     visit.shows("Nothing has been said yet.")
 
 
