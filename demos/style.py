@@ -91,6 +91,8 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
   background: var(--background-fill-secondary); padding: .6rem .8rem; border-radius: .35rem;
   font-size: .8rem; }
 .card table, details.report table, .summary table { border-collapse: collapse; font-size: .82rem; }
+.prose .card :is(table, tr), .prose .summary :is(table, tr), .prose details.report :is(table, tr) {
+  border: 0; }
 .prose .card td, .prose .card th, .prose details.report td, .prose .summary td {
   padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
