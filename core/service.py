@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.adapters import registry
 from core.adapters.passport import Passport, read_passport
 from core.application import Application
-from core.errors import MissingAdapter, UnknownTask, nearest
+from core.errors import Damaged, MissingAdapter, UnknownTask, nearest
 from core.task import Task
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """Applications on one engine; an adapter is loaded when it is first asked for, and kept."""
+    """Applications on one engine; an adapter is loaded when it is first asked for, and kept.
+
+    One that is installed later takes the place of the one before it: rows that run end with the old one.
+    """
 
     def __init__(self, backbone: Backbone, tasks: Mapping[str, Task[Any]]) -> None:
         from core.engine.engine import Engine
@@ -27,6 +30,8 @@ class Service:
         self.tasks = dict(tasks)
         self.engine: Engine = Engine(backbone)
         self._passports: dict[str, Passport] = {}
+        self._versions: dict[str, tuple[int, ...]] = {}
+        """The versions that were installed when an adapter was loaded."""
         self._lock = threading.Lock()
 
     def application(self, name: str, folder: Path | None = None) -> Application[Any]:
@@ -37,9 +42,11 @@ class Service:
         """
         task = self.task(name)
         key = f"{name}={folder.resolve()}" if folder else name
+        there = tuple(registry.versions(task.name, self.engine.backbone.name))
         with self._lock:
-            if key not in self._passports:
+            if key not in self._passports or (not folder and self._versions[key] != there):
                 self._passports[key] = self._load(key, task, folder or self.find(name))
+                self._versions[key] = there
         point = self._passports[key].operating_point
         return Application(task, self.engine, key, operating_point=point)
 
@@ -72,6 +79,8 @@ class Service:
         return self.tasks[wanted]
 
     def _load(self, key: str, task: Task[Any], folder: Path) -> Passport:
+        from core.adapters.weights import idle, read_weights
+
         passport = read_passport(folder)
         if passport.task != task.name:
             raise MissingAdapter(
@@ -84,5 +93,9 @@ class Service:
             folder=folder,
         )
         passport.check_files(folder)
+        if idle(read_weights(folder)):
+            raise Damaged(
+                f"The adapter in {folder} changes no answer: its weights are zero. Train it first."
+            )
         self.engine.adapters.load(key, folder)
         return passport

@@ -76,8 +76,7 @@ class Engine:
     @property
     def cache_limit(self) -> int:
         """The most bytes that keys and values may take."""
-        longest = max(self.limits.cache_tokens, self.backbone.context)
-        return token_bytes(self.backbone.model) * (self.limits.cache_tokens + 2 * longest)
+        return token_bytes(self.backbone.model) * self._scheduler.cache_tokens
 
     def submit(self, request: Request, told: Told | None = None) -> Handle:
         """Take a request; its answer comes on the handle. `Overloaded` where too many wait.
