@@ -50,6 +50,18 @@ class Service:
         point = self._passports[key].operating_point
         return Application(task, self.engine, key, operating_point=point)
 
+    def unload(self, name: str, folder: Path | None = None) -> None:
+        """Take an adapter out of memory once its rows are done; asked for again, it is loaded again."""
+        only = f"{name}={folder.resolve()}" if folder else None
+        with self._lock:
+            keys = [only] if only else [k for k in self._passports if k.partition("=")[0] == name]
+            loaded = [key for key in keys if key in self._passports]
+            for key in loaded:
+                del self._passports[key]
+                self.engine.adapters.delete(key)
+        if not loaded:
+            raise MissingAdapter(f"No adapter {name!r} is loaded.")
+
     def bare(self, name: str) -> Application[Any]:
         """The backbone without an adapter, asked in the task's words."""
         return Application(self.task(name), self.engine, None)
