@@ -93,7 +93,7 @@ def contestants(service: Service, page: str) -> list[Contestant]:
         if str(number) != served
     ]
     has_adapter = bool(installed) or service.served(task)
-    return [*([first, *more] if has_adapter else []), Contestant(BARE, "no adapter · 无适配器")]
+    return [*([first, *more] if has_adapter else []), Contestant(BARE, "bare · 底座")]
 
 
 def chosen(service: Service, page: str, value: str) -> Contestant:

@@ -80,7 +80,7 @@ def _converse(asking: Asking, inputs: list[Any], submit: gr.Button) -> gr.Textbo
     shown = asking.lanes[0].view.outputs
     for chatbot in (part for part in shown if isinstance(part, gr.Chatbot)):
         # What was on its way when it was cleared must not come back.
-        chatbot.clear(asking.stop, None, None, queue=False, **_QUIET).then(
+        chatbot.clear(asking.forget, None, None, queue=False, **_QUIET).then(
             lambda: [[], [], ""], None, shown, **_QUIET
         )
     return said

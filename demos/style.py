@@ -111,7 +111,9 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .prose .remark, .prose .remark * { color: var(--line); }
 .bars .decided { font-size: 1.5rem; font-weight: 650; margin: 0 0 .4rem; }
 .bars .unsure { opacity: .6; font-style: italic; }
-.bar { display: grid; grid-template-columns: minmax(4.5rem, auto) 1fr 3.8rem; gap: .7rem;
+.bars { display: grid; grid-template-columns: minmax(4rem, auto) 1fr minmax(3.6rem, auto);
+  column-gap: .7rem; } .bars > * { grid-column: 1 / -1; }
+.bar { display: grid; grid-template-columns: subgrid; gap: .7rem;
   align-items: center; margin: .3rem 0; color: var(--body-text-color-subdued); }
 .bar.said-it { font-weight: 600; }
 .track { position: relative; height: 1rem; border-radius: .3rem;
@@ -129,6 +131,7 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .for { background: color-mix(in srgb, var(--good) var(--strength), transparent); }
 .against { background: color-mix(in srgb, var(--bad) var(--strength), transparent); }
 .tokens { line-height: 2; overflow-wrap: anywhere; margin: 0; }
+.block:has(.tokens), .block:has(.tokens) > * { overflow: visible !important; }
 .token { position: relative; padding: .15em 0; border-right: 1px solid var(--block-border-color);
   background: color-mix(in srgb, var(--color-accent) var(--share), transparent); cursor: default; }
 .instead { display: none; grid-template-columns: auto auto; column-gap: 1rem;

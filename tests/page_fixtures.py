@@ -140,11 +140,12 @@ class Visit:
         )
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def open(self, title: str = "") -> None:
-        self.page.goto(self.address)
-        self.page.get_by_role("heading", name="Quintet", exact=True).wait_for()
-        if title:
-            self.tab(title)
+    def open(self, title: str, *, anew: bool = False) -> None:
+        """Go to a tab; the page is loaded once, and again where a test needs it untouched."""
+        if anew or self.page.url != self.address:
+            self.page.goto(self.address)
+            self.page.get_by_role("heading", name="Quintet", exact=True).wait_for()
+        self.tab(title)
 
     def tab(self, title: str) -> None:
         self.page.get_by_role("tab", name=title, exact=True).locator("visible=true").click()
