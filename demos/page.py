@@ -10,20 +10,21 @@ from typing import Any
 
 from core.application import Application
 from core.errors import QuintetError
-from core.service import Service
 from core.task import Choice, Input, Task
 from demos import scores
 from demos.answers import Asked, View, view
 from demos.controls import Controls, chosen, controls
 from demos.door import api, gr
 from demos.fields import Form, Turns, checked, form, holds_turns
+from demos.frame import Frame
 
 _LABEL = 60
 """Characters of a sample on its button."""
 
 
-def page(service: Service, name: str) -> None:
+def page(frame: Frame, name: str) -> None:
     """Draw the page of 'task' or 'task@version' here; where it cannot be served, say why."""
+    service = frame.service
     task = service.task(name)
     try:
         application, passport = service.application(name), service.passport(name)
