@@ -17,6 +17,7 @@ from core.adapters import registry
 from core.adapters.configuration import configuration_hash
 from core.adapters.lora import AdapterStack
 from core.adapters.passport import PASSPORT, Passport, weights_hash
+from core.backbone import Backbone
 from core.errors import BadData, BadSetting, MissingAdapter
 from core.feedback.entries import entries_of
 from core.service import Service
@@ -28,8 +29,9 @@ TASK = apps.load("spam")
 TEXTS = [f"message {number}: bring {number * 7 % 13} apples" for number in range(80)]
 
 
-def make(stack: AdapterStack, folder: Path, seed: int, learned: tuple[str, ...] = ()) -> Path:
+def make(shared: Backbone, folder: Path, seed: int, learned: tuple[str, ...] = ()) -> Path:
     """An adapter with random weights, a passport, and the hashes of what it has learned."""
+    stack = AdapterStack(shared)
     stack.create("made", seed=seed)
     drawn = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -39,7 +41,7 @@ def make(stack: AdapterStack, folder: Path, seed: int, learned: tuple[str, ...] 
     stack.delete("made")
     rows = contamination.rows_of(TASK, [one for text in learned for one in TASK.read(row(text))])
     passport = Passport(
-        task="spam", backbone="quintet-nano", fingerprint=stack.backbone.fingerprint,
+        task="spam", backbone="quintet-nano", fingerprint=shared.fingerprint,
         prompt_hash=TASK.prompt_hash, weights_hash=weights_hash(folder),
         configuration_hash=configuration_hash(folder), data_hash="", data="samples", metrics={},
         rows=0, seed=0, versions={}, created="2026-01-01",
@@ -54,20 +56,20 @@ def row(text: str, label: str = "ham") -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def stack(tokenizer) -> AdapterStack:
-    return AdapterStack(backbones.create("nano", tokenizer, seed=0))
+def shared(tokenizer) -> Backbone:
+    return backbones.create("nano", tokenizer, seed=0)
 
 
 @pytest.fixture(scope="module")
-def adapters(stack, tmp_path_factory) -> tuple[Path, Path]:
+def adapters(shared, tmp_path_factory) -> tuple[Path, Path]:
     """Two that disagree on a good part of the texts."""
     root = tmp_path_factory.mktemp("adapters")
-    return make(stack, root / "a", 0), make(stack, root / "b", 3)
+    return make(shared, root / "a", 0), make(shared, root / "b", 3)
 
 
 @pytest.fixture
-def service(stack) -> Service:
-    return Service(stack.backbone, {"spam": TASK})
+def service(shared) -> Service:
+    return Service(shared, {"spam": TASK})
 
 
 @pytest.fixture
@@ -115,13 +117,13 @@ def test_without_a_served_adapter_the_bare_backbone_is_the_bar(service, adapters
     assert decision.served == "the bare backbone"
 
 
-def test_rows_that_one_of_the_two_has_learned_decide_nothing(service, stack, rows, tmp_path):
-    registry.install(make(stack, tmp_path / "c", 5, learned=tuple(TEXTS[:20])))
-    candidate = make(stack, tmp_path / "d", 6, learned=tuple(TEXTS[10:25]))
+def test_rows_that_one_of_the_two_has_learned_decide_nothing(service, shared, rows, tmp_path):
+    registry.install(make(shared, tmp_path / "c", 5, learned=tuple(TEXTS[:20])))
+    candidate = make(shared, tmp_path / "d", 6, learned=tuple(TEXTS[10:25]))
     decision = promoting.decide(service, "spam", candidate, rows)
     assert (decision.rows, decision.left_out) == (55, 25)
-    candidate = make(stack, tmp_path / "e", 6, learned=tuple(TEXTS[10:35]))
-    with pytest.raises(BadData, match="45 held-out rows .* too few .*35 more were seen"):
+    candidate = make(shared, tmp_path / "e", 6, learned=tuple(TEXTS[10:35]))
+    with pytest.raises(BadData, match=r"45 held-out rows .* too few .*35 more were seen"):
         promoting.decide(service, "spam", candidate, rows)
 
 
