@@ -139,6 +139,12 @@ class Engine:
             yield written
 
     @contextmanager
+    def exclusive(self, adapter: str | None) -> Iterator[Any]:
+        """The model with this adapter, for whoever looks inside it; requests wait meanwhile."""
+        with self._ready(adapter):
+            yield self.adapters.model
+
+    @contextmanager
     def _ready(self, adapter: str | None) -> Iterator[None]:
         """The lock, the adapter, evaluation mode; afterwards the model is as it was."""
         model: Any = self.backbone.model
