@@ -1,0 +1,7 @@
+"""The style of the pages beside those of the tasks."""
+
+from __future__ import annotations
+
+from demos import charts, inside_html
+
+CSS = charts.CSS + inside_html.CSS
