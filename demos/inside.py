@@ -49,7 +49,7 @@ def _looking(frame: Frame) -> None:
             )  # fmt: skip
         with gr.Column(scale=1, min_width=240):
             task = frame.say(
-                gr.Dropdown(value=first, filterable=False),
+                gr.Dropdown(list(tasks), value=first, filterable=False),
                 label=words.TASK, choices=[(title(task), name) for name, task in tasks.items()],
             )  # fmt: skip
             prompted = frame.say(gr.Checkbox(value=True), label=words.AS_PROMPT)
@@ -66,7 +66,9 @@ def _looking(frame: Frame) -> None:
             elem_classes="bare",
         )
         which = frame.say(
-            gr.Radio(value=0), label=words.SHOW, choices=[(words.WITH, 0), (words.WITHOUT, 1)]
+            gr.Radio([0, 1], value=0),
+            label=words.SHOW,
+            choices=[(words.WITH, 0), (words.WITHOUT, 1)],
         )
         lens = gr.HTML(elem_classes="bare")
 

@@ -19,7 +19,9 @@ CSS = """
 .inside .pair > * { flex: 1 1 320px; min-width: 0; }
 .inside h4 { margin: .5rem 0 .25rem; font-size: .95rem; font-weight: 600; }
 .inside .scroll { overflow-x: auto; padding-bottom: .3rem; }
-.inside table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.inside table { border-collapse: collapse; font-variant-numeric: tabular-nums; border: 0; margin: 0; }
+.inside table :is(th, td, tr) { border: 0; }
+.inside .facts tbody tr { border-top: 1px solid var(--border-color-primary); }
 .inside .facts { width: 100%; max-width: 30rem; }
 .inside .facts th, .inside .facts td { padding: .16rem .7rem .16rem 0; text-align: left;
   font-weight: 400; white-space: nowrap; }
@@ -39,26 +41,29 @@ CSS = """
 .inside .heads img { width: 74px; height: 74px; image-rendering: pixelated; display: block;
   border: 1px solid var(--border-color-primary); border-radius: 3px; }
 .inside .heads .chosen img { outline: 2px solid var(--color-accent); }
-.inside .map td { width: 17px; min-width: 17px; height: 17px; padding: 0;
-  border: 1px solid var(--background-fill-primary);
+.inside .map tbody td { width: 17px; min-width: 17px; height: 17px; padding: 0;
+  border: 1px solid var(--background-fill-primary) !important;
   background: color-mix(in srgb, var(--color-accent) calc(var(--w) * 100%), var(--soft)); }
-.inside .map td.none { background: transparent; }
+.inside .map tbody td.none { background: transparent; }
 .inside .map th { font-weight: 400; font-size: .72rem; line-height: 1; padding: 0 .35rem 0 0;
   text-align: right; max-width: 7rem; overflow: hidden; text-overflow: ellipsis; }
 .inside .map thead th { writing-mode: vertical-rl; transform: rotate(180deg); padding: .3rem 0 0;
   text-align: left; max-height: 5.5rem; }
 .inside .lens td, .inside .lens th { font-size: .75rem; padding: .12rem .4rem; text-align: left;
   max-width: 6.5rem; overflow: hidden; text-overflow: ellipsis; font-weight: 400;
-  border: 1px solid var(--background-fill-primary); }
+  border: 1px solid var(--background-fill-primary) !important; }
 .inside .lens td { background: color-mix(in srgb, var(--color-accent) calc(var(--w) * 62%), transparent); }
 .inside .lens tbody th, .inside .lens thead th:first-child { position: sticky; left: 0;
   background: var(--background-fill-primary); white-space: nowrap;
   color: var(--body-text-color-subdued); }
 .inside .lens thead th { color: var(--body-text-color-subdued); font-family: var(--font-mono);
   white-space: pre; }
-.inside .lens { max-height: 30rem; overflow: auto; }
+.inside .lens { max-height: 30rem; overflow: auto; direction: rtl; width: fit-content;
+  max-width: 100%; }
+.inside .lens table { direction: ltr; }
 .inside .steps { display: flex; flex-wrap: wrap; gap: .8rem; }
-.inside .steps section { flex: 1 1 290px; min-width: 0; padding: .6rem .9rem;
+.inside .steps math { font-size: .98rem; }
+.inside .steps section { flex: 1 1 320px; min-width: 0; padding: .6rem .9rem;
   border: 1px solid var(--border-color-primary); border-radius: .4rem; }
 """
 

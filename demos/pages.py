@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from core.errors import BadSetting
 from core.service import Service
-from demos import inside, style, tabs_style
+from demos import inside, style, tabs_style, train
 from demos.door import gr
 from demos.frame import Tab, frame
 from demos.page import page
@@ -16,7 +16,7 @@ from demos.said import Said
 from demos.services import Services
 from demos.task_words import title
 
-TABS: tuple[Tab, ...] = (inside.TAB,)
+TABS: tuple[Tab, ...] = (inside.TAB, train.TAB)
 """The pages beside those of the tasks, in the order in which they stand."""
 
 _AT_ONCE = 4

@@ -6,11 +6,12 @@ Nothing of this is kept in memory: a run of yesterday is found as well as the on
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -19,7 +20,8 @@ from core import store
 RUNS = Path("runs")
 """Where `quintet finetune` puts them, from the folder that the pages were started in."""
 
-State = Literal["waiting", "running", "stopped", "failed", "done"]
+_QUIET = 120
+"""Seconds without a line in the log, after which a run that nobody knows of has stopped."""
 _TRAINING = ("tokens", "loss", "grad_norm", "learning_rate", "tokens_per_second")
 
 
@@ -130,6 +132,32 @@ def headline(run: Run, select_by: str) -> tuple[str, float, float | None] | None
     known = all(key in baseline for key in chosen)
     other = sum(baseline[key] for key in chosen) / len(chosen) if known else None
     return name.rstrip("_"), float(value), other
+
+
+def planned_steps(run: Run) -> int:
+    """How many steps it will take at most; 0 where that is not known.
+
+    The rate says it: it falls by the same amount from step to step, to nothing at the end.
+    """
+    most = int(run.settings.get("max_steps") or -1)
+    if most > 0:
+        return most
+    if run.settings.get("lr_scheduler_type") != "linear":
+        return 0
+    falling = [one for one in read_log(run.folder).rate if one[1] > 0]
+    falling = falling[max(range(len(falling)), key=lambda n: falling[n][1]) :] if falling else []
+    if len(falling) < 2 or falling[-1][1] >= falling[0][1]:
+        return 0
+    (first, high), (last, low) = falling[0], falling[-1]
+    return round(last + low * (last - first) / (high - low)) - 1
+
+
+def still_written(folder: Path) -> bool:
+    """Whether something was logged in the last minutes."""
+    try:
+        return time.time() - (folder / "log.jsonl").stat().st_mtime < _QUIET
+    except OSError:
+        return False
 
 
 def promotion(run: Run) -> Mapping[str, Any]:

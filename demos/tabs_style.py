@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from demos import charts, inside_html
+from demos import charts, inside_html, train_html
 
-CSS = charts.CSS + inside_html.CSS
+CSS = charts.CSS + inside_html.CSS + train_html.CSS
