@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from core.adapters.passport import OperatingPoint
 from core.engine.constrained_copying import Passage
 from core.engine.prompting import (
-    Encoded,
     Prompt,
     answer_budget,
     encode_example,
     encode_prompt,
     mark_ids,
 )
-from core.engine.sampling import Sampling
+from core.engine.sampling import Greedy, Sampling
+from core.engine.sequences import Handle, Request, Told, Written
 from core.errors import BadInput, BadSetting
+from core.prediction import Likelihood, Pending, Prediction, decide
 from core.task import Choice, Example, In, Span, Task
 
 if TYPE_CHECKING:
     from core.engine.engine import Engine
+
+__all__ = ["Application", "Likelihood", "Pending", "Prediction", "decide"]
 
 _WINDOW = 16
 """Batches that are sorted by length together: enough to waste little padding."""
@@ -32,32 +36,16 @@ _WINDOW = 16
 _OPEN_END = re.compile(r"[\s\ufffd]+\Z")
 
 Item = TypeVar("Item")
-Prepared = TypeVar("Prepared")
 Found = TypeVar("Found")
 
 
-class Prediction(BaseModel):
-    """An answer: a label with its probabilities, a written text, or a span of the passage."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    probabilities: dict[str, float] = {}
-    span: tuple[int, int] | None = None
-    """The place of the text in the passage, in characters."""
-    dropped: int = 0
-    """Characters of the input that did not fit into the context."""
-    abstained: bool = False
-    """Too unsure to be an answer, as the adapter's operating point says; `text` is the best guess."""
-
-
 @dataclass(frozen=True)
-class Likelihood:
-    """What an answer cost: negative log-likelihood, tokens with end-of-text, UTF-8 bytes."""
+class _Row(Generic[Found]):
+    """A request, and what the task makes of its answer."""
 
-    nats: float
-    tokens: int
-    bytes: int
+    request: Request
+    read: Callable[[Written], Found]
+    dropped: int = 0
 
 
 class Application(Generic[In]):
@@ -77,9 +65,8 @@ class Application(Generic[In]):
         self._point = operating_point or OperatingPoint()
         self._tokenizer = engine.backbone.tokenizer
         self._budget = answer_budget(task, engine.backbone.context)
-        self._marks = (
-            mark_ids(task.answer.labels, self._tokenizer) if isinstance(task.answer, Choice) else []
-        )
+        labels = task.answer.labels if isinstance(task.answer, Choice) else ()
+        self._marks = tuple(mark_ids(labels, self._tokenizer)) if labels else ()
 
     def __call__(self, *text: str, **fields: Any) -> Prediction:
         """Answer one input: its first field as text, or its fields by name."""
@@ -116,14 +103,24 @@ class Application(Generic[In]):
         max_new_tokens: int | None = None,
     ) -> Iterator[Prediction]:
         """The predictions in the order of the inputs, as they come."""
+        length = self._length(max_new_tokens)
+        return self._in_order(inputs, batch_size, lambda asked: self._row(asked, sampling, length))
 
-        def answer(batch: list[tuple[In, Prompt]]) -> list[Prediction]:
-            return self._answer(batch, sampling, self._length(max_new_tokens))
-
-        def prepare(asked: In) -> tuple[In, Prompt]:
-            return asked, self._prompt(asked, self._length(max_new_tokens))
-
-        return _batched(inputs, batch_size, prepare, lambda pair: len(pair[1].ids), answer)
+    def submit(
+        self,
+        asked: In,
+        sampling: Sampling | None = None,
+        *,
+        max_new_tokens: int | None = None,
+        stop: tuple[str, ...] = (),
+        logprobs: int | None = None,
+        told: Told | None = None,
+    ) -> Pending:
+        """The answer on its way; `Overloaded` where too many wait. `told` hears of every token."""
+        length = self._length(max_new_tokens)
+        row = self._row(asked, sampling, length, stop=stop, logprobs=logprobs)
+        handle = self.engine.submit(row.request, told)
+        return Pending(handle=handle, dropped=row.dropped, read=row.read)
 
     def dropped(self, asked: In, *, max_new_tokens: int | None = None) -> int:
         """How many characters of the input would not be read."""
@@ -137,44 +134,27 @@ class Application(Generic[In]):
         max_new_tokens: int | None = None,
     ) -> Iterator[str]:
         """The text so far, after each token that adds whole characters; a label comes at once."""
-        if isinstance(self.task.answer, Choice):
-            yield next(self.predict([asked])).text
-            return
-        length = self._length(max_new_tokens)
-        prompt = self._prompt(asked, length)
-        passage = self._passage(asked, prompt)
-        shown: str | None = None
-        for ids in self.engine.stream(
-            self.adapter,
-            prompt.ids,
-            max_new_tokens=length,
-            sampling=sampling,
-            allowed=passage.allowed if passage else None,
-        ):
-            text = self._text(ids)
-            if text != shown:
-                yield text
-            shown = text
-        if shown is None:
-            yield ""
+        yield from self.submit(asked, sampling, max_new_tokens=max_new_tokens).texts()
 
     def log_likelihood(
         self, examples: Sequence[Example[In]], *, batch_size: int = 16
     ) -> Iterator[Likelihood]:
         """What the first answer of each example costs, given its input."""
+        context = self.engine.backbone.context
 
-        def weigh(batch: list[tuple[Example[In], Encoded]]) -> list[Likelihood]:
-            nats = self.engine.log_likelihood(self.adapter, [row for _, row in batch])
-            return [self._likelihood(*pair, cost) for pair, cost in zip(batch, nats, strict=True)]
+        def row(example: Example[In]) -> _Row[Likelihood]:
+            encoded = encode_example(self.task, example, self._tokenizer, context)
+            ids = encoded.input_ids[encoded.answer_start :]
+            request = Request(
+                prompt=tuple(encoded.input_ids[: encoded.answer_start]),
+                adapter=self.adapter,
+                targets=tuple(ids),
+            )
+            return _Row(request, lambda found: self._likelihood(example, ids, found.nats))
 
-        def prepare(example: Example[In]) -> tuple[Example[In], Encoded]:
-            context = self.engine.backbone.context
-            return example, encode_example(self.task, example, self._tokenizer, context)
+        return self._in_order(examples, batch_size, row)
 
-        return _batched(examples, batch_size, prepare, lambda pair: len(pair[1].input_ids), weigh)
-
-    def _likelihood(self, example: Example[In], row: Encoded, nats: float) -> Likelihood:
-        ids = row.input_ids[row.answer_start :]
+    def _likelihood(self, example: Example[In], ids: list[int], nats: float) -> Likelihood:
         whole = isinstance(self.task.answer, Choice) or ids[-1:] == [self._tokenizer.eos_token_id]
         text = example.answers[0] if whole else self._text(ids)
         return Likelihood(nats, len(ids), len(text.encode("utf-8")))
@@ -197,33 +177,81 @@ class Application(Generic[In]):
         room = self.engine.backbone.context - length
         return encode_prompt(self.task, asked, self._tokenizer, room)
 
-    def _answer(
-        self, batch: list[tuple[In, Prompt]], sampling: Sampling | None, length: int
-    ) -> list[Prediction]:
-        prompts = [prompt.ids for _, prompt in batch]
-        dropped = [prompt.dropped for _, prompt in batch]
-        if isinstance(self.task.answer, Choice):
-            rows = self.engine.rank(self.adapter, prompts, self._marks).tolist()
-            labels = self.task.answer.labels
-            return [self._choice(labels, row, cut) for row, cut in zip(rows, dropped, strict=True)]
-        passages = [self._passage(asked, prompt) for asked, prompt in batch]
-        rules = [passage.allowed if passage else None for passage in passages]
-        written = self.engine.write(
-            self.adapter, prompts, max_new_tokens=length, sampling=sampling, allowed=rules
+    def _row(
+        self,
+        asked: In,
+        sampling: Sampling | None,
+        length: int,
+        *,
+        stop: tuple[str, ...] = (),
+        logprobs: int | None = None,
+    ) -> _Row[Prediction]:
+        """The one place where a prompt is encoded, once for each request."""
+        prompt = self._prompt(asked, length)
+        passage = self._passage(asked, prompt)
+        request = Request(
+            prompt=tuple(prompt.ids),
+            adapter=self.adapter,
+            max_new_tokens=length,
+            sampling=sampling or Greedy(),
+            allowed=passage.allowed if passage else None,
+            stop=stop,
+            logprobs=logprobs,
+            marks=self._marks,
         )
-        return [
-            self._written(ids, passage, cut)
-            for ids, passage, cut in zip(written, passages, dropped, strict=True)
-        ]
+        return _Row(
+            request, lambda found: self._read(found, passage, prompt.dropped, stop), prompt.dropped
+        )
 
-    def _choice(self, labels: tuple[str, ...], row: list[float], dropped: int) -> Prediction:
-        return decide(dict(zip(labels, row, strict=True)), self._point, dropped=dropped)
+    def _read(
+        self, found: Written, passage: Passage | None, dropped: int, stop: tuple[str, ...]
+    ) -> Prediction:
+        more: dict[str, Any] = {
+            "dropped": dropped,
+            "finish_reason": found.finish or "stop",
+            "prompt_tokens": found.prompt_tokens,
+            "completion_tokens": found.completion_tokens,
+        }
+        if isinstance(self.task.answer, Choice) and found.probabilities:
+            raw = dict(zip(self.task.answer.labels, found.probabilities, strict=True))
+            return decide(raw, self._point, **more)
+        if passage is not None and found.finish:
+            start, end = passage.place(list(found.ids))
+            return Prediction(text=passage.text[start:end], span=(start, end), **more)
+        text = self._text(list(found.ids))
+        return Prediction(text=_before(text, stop, whole=bool(found.finish)), **more)
 
-    def _written(self, ids: list[int], passage: Passage | None, dropped: int) -> Prediction:
-        if passage is None:
-            return Prediction(text=self._text(ids), dropped=dropped)
-        start, end = passage.place(ids)
-        return Prediction(text=passage.text[start:end], span=(start, end), dropped=dropped)
+    def _in_order(
+        self,
+        items: Sequence[Item],
+        batch_size: int,
+        row: Callable[[Item], _Row[Found]],
+    ) -> Iterator[Found]:
+        """The answers in the order of `items`; rows of similar length are asked together."""
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise BadSetting(f"batch_size is {batch_size!r}; it must be a whole number above 0.")
+        for start in range(0, len(items), batch_size * _WINDOW):
+            rows = [row(item) for item in items[start : start + batch_size * _WINDOW]]
+            order = sorted(range(len(rows)), key=lambda place: _length(rows[place].request))
+            ordered = [rows[place] for place in order]
+            done = dict(zip(order, self._answers(ordered, batch_size), strict=True))
+            yield from (done[place] for place in range(len(rows)))
+
+    def _answers(self, rows: Sequence[_Row[Found]], batch_size: int) -> Iterator[Found]:
+        """The answers in the order of `rows`; while one batch is read, the next one is computed."""
+        flying: deque[tuple[_Row[Found], Handle]] = deque()
+        try:
+            for first in range(0, len(rows), batch_size):
+                batch = rows[first : first + batch_size]
+                handles = self.engine.submit_all([row.request for row in batch])
+                flying.extend(zip(batch, handles, strict=True))
+                while len(flying) > batch_size:
+                    yield _result(*flying.popleft())
+            while flying:
+                yield _result(*flying.popleft())
+        finally:
+            for _, handle in flying:
+                handle.cancel()
 
     def _passage(self, asked: In, prompt: Prompt) -> Passage | None:
         """What was left of the passage after fitting, to copy from; None where there is none."""
@@ -241,39 +269,23 @@ class Application(Generic[In]):
         return _OPEN_END.sub("", str(text)).strip()
 
 
-def decide(raw: Mapping[str, float], point: OperatingPoint, *, dropped: int = 0) -> Prediction:
-    """The label that an operating point makes of the raw probabilities of all labels."""
-    probabilities = point.scaled(raw)
-    rest = [label for label in raw if label != point.label or point.threshold is None]
-    text = max(rest, key=lambda label: probabilities[label])
-    if point.threshold is not None and probabilities[point.label] >= point.threshold:
-        text = point.label
-    return Prediction(
-        text=text,
-        probabilities=probabilities,
-        dropped=dropped,
-        abstained=probabilities[text] < point.abstain_below,
-    )
+def _result(row: _Row[Found], handle: Handle) -> Found:
+    return row.read(handle.result())
 
 
-def _batched(
-    items: Sequence[Item],
-    batch_size: int,
-    prepare: Callable[[Item], Prepared],
-    length: Callable[[Prepared], int],
-    work: Callable[[list[Prepared]], list[Found]],
-) -> Iterator[Found]:
-    """`work` over batches of similar length; the results in the order of `items`."""
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise BadSetting(f"batch_size is {batch_size!r}; it must be a whole number above 0.")
-    for start in range(0, len(items), batch_size * _WINDOW):
-        rows = [prepare(item) for item in items[start : start + batch_size * _WINDOW]]
-        order = sorted(range(len(rows)), key=lambda place: length(rows[place]))
-        done: dict[int, Found] = {}
-        for first in range(0, len(order), batch_size):
-            places = order[first : first + batch_size]
-            done.update(zip(places, work([rows[place] for place in places]), strict=True))
-        yield from (done[place] for place in range(len(rows)))
+def _length(request: Request) -> int:
+    return len(request.prompt) + len(request.targets)
+
+
+def _before(text: str, stop: tuple[str, ...], *, whole: bool) -> str:
+    """Without the first stop and what follows; while more may come, without what may begin one."""
+    found = [place for mark in stop if (place := text.find(mark)) >= 0]
+    if found:
+        return text[: min(found)]
+    for mark in () if whole else stop:
+        begun = next((n for n in range(len(mark) - 1, 0, -1) if text.endswith(mark[:n])), 0)
+        text = text[: len(text) - begun]
+    return text
 
 
 def _one_line(error: ValidationError) -> str:

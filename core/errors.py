@@ -61,6 +61,14 @@ class Busy(QuintetError):
     """Another process writes where this one would."""
 
 
+class Overloaded(QuintetError):
+    """As many requests wait already as may wait; try again in a moment."""
+
+
+class Closed(QuintetError):
+    """The engine was closed; it takes and finishes no more requests."""
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """' Did you mean 'x'?' for the most similar allowed word, or an empty string."""
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)

@@ -1,135 +1,112 @@
-"""Line charts as SVG in the colours of the page: nothing to fetch, and legible on a telephone."""
+"""Charts of a summary as HTML and SVG in the colours of the page; nothing is fetched or run."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
-from demos.said import Said, html
+from demos import file_words as words
+from demos.said import html
+from demos.summary import Extreme, Part, Summary
+from demos.task_words import label
 
-Points = Sequence[tuple[float, float]]
-
-_WIDTH, _HEIGHT = 440, 236
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 34
-_TICKS = 5
-COLOURS = 6
-"""Classes `series-0` … of the style sheet; more lines begin again."""
-
-CSS = """
-.chart { min-width: 280px; flex: 1 1 380px; max-width: 620px; margin: 0; }
-.chart figcaption { font-weight: 600; font-size: .9rem; margin-bottom: .2rem; }
-.chart svg { width: 100%; height: auto; display: block; overflow: visible; }
-.chart text { font-size: 12px; fill: var(--body-text-color-subdued); }
-.chart .grid { stroke: var(--border-color-primary); stroke-width: 1; }
-.chart path { fill: none; stroke-width: 2; stroke-linejoin: round; stroke: currentColor; }
-.chart circle { fill: currentColor; }
-.charts { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
-.legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .3rem 0 0; font-size: .85rem;
-  color: var(--body-text-color-subdued); }
-.legend i { display: inline-block; width: 1.1em; height: .25em; border-radius: 1px;
-  vertical-align: middle; margin-right: .4em; background: currentColor; }
-.series-0 { color: #0e6262; } .series-1 { color: #b35c00; } .series-2 { color: #6b4ba3; }
-.series-3 { color: #a8324a; } .series-4 { color: #3566ad; } .series-5 { color: #5d6b16; }
-.dark .series-0 { color: #4fc0b5; } .dark .series-1 { color: #f0a24a; }
-.dark .series-2 { color: #b79bea; } .dark .series-3 { color: #f08a9c; }
-.dark .series-4 { color: #86b0f0; } .dark .series-5 { color: #b5c65a; }
-"""
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 190, 44, 26
+_CUT = 220
+"""Characters of a row that are shown."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """A curve with its name."""
+def charts(found: Summary) -> str:
+    """Everything that a summary holds, one figure after another."""
+    counts = {"rows": f"{found.rows:,}", "unanswered": f"{found.unanswered:,}"}
+    parts = [html(words.ROWS.filled(**counts), "p", class_="about", role="status")]
+    if not found.rows:
+        return html(words.NOTHING, "p", role="status")
+    followed = label(found.label)
+    if found.shares:
+        named = [(html(label(part.name)), part) for part in found.shares]
+        parts.append(_figure(html(words.SHARES), _bars(named)))
+    if found.times:
+        parts.append(_figure(html(words.TIMES.filled(label=followed)), _line(found.times)))
+    if found.sources:
+        named = [(escape(part.name), part) for part in found.sources]
+        parts.append(_figure(html(words.SOURCES.filled(label=followed)), _bars(named)))
+    if found.shares:
+        parts.append(html(words.INTERVALS, "p", class_="quiet"))
+    if found.surest:
+        parts.append(_figure(html(words.SUREST), _rows(found.surest)))
+    if found.least_sure:
+        parts.append(_figure(html(words.LEAST_SURE), _rows(found.least_sure)))
+    return f'<div class="summary">{"".join(parts)}</div>'
 
-    name: str
-    points: Points
+
+def _figure(title: str, drawn: str) -> str:
+    return f"<figure><figcaption>{title}</figcaption>{drawn}</figure>"
 
 
-def chart(title: Said, lines: Sequence[Line], *, first: int = 0) -> str:
-    """A figure; `first` is the colour of the first line. Lines without a point are left out."""
-    drawn = [line for line in lines if line.points]
-    if not drawn:
-        return ""
-    frame = _Frame.around([point for line in drawn for point in line.points])
-    body = frame.grid() + "".join(
-        f'<g class="{_colour(place + first)}">{frame.curve(line.points)}</g>'
-        for place, line in enumerate(drawn)
+def _bars(named: Sequence[tuple[str, Part]]) -> str:
+    """Names, bars with whiskers, and the numbers in words."""
+    return "".join(
+        f'<div class="bar wide"><span class="name">{name}</span><span class="track">'
+        f'<i class="share" style="width:{part.share:.2%}"></i><i class="whisker" '
+        f'style="left:{part.low:.2%};width:{part.high - part.low:.2%}"></i></span>'
+        f'<span class="value">{part.share:.1%}<small>{part.low:.0%}–{part.high:.0%} · '
+        f"{part.count:,}/{part.rows:,}</small></span></div>"
+        for name, part in named
     )
-    said = "; ".join(_described(line) for line in drawn)
-    keys = "".join(
-        f'<span><i class="{_colour(place + first)}"></i>{escape(line.name)}</span>'
-        for place, line in enumerate(drawn)
+
+
+def _line(parts: Sequence[Part]) -> str:
+    """Shares as a line within the band of their intervals; each point tells its numbers."""
+    step = (_WIDTH - _LEFT - 12) / max(len(parts) - 1, 1)
+    xs = [_LEFT + 4 + place * step for place in range(len(parts))]
+    band = [*zip(xs, map(_y, (p.high for p in parts)), strict=True)]
+    band += reversed([*zip(xs, map(_y, (p.low for p in parts)), strict=True)])
+    line = [*zip(xs, (_y(p.share) for p in parts), strict=True)]
+    points = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" tabindex="0"><title>{escape(_told(part))}</title>'
+        "</circle>"
+        for (x, y), part in zip(line, parts, strict=True)
     )
-    legend = f'<div class="legend">{keys}</div>' if len(drawn) > 1 else ""
+    said = "; ".join(map(_told, parts))
     return (
-        f'<figure class="chart">{html(title, "figcaption")}'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(said)}">{body}</svg>'
-        f"{legend}</figure>"
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(said)}">{_grid()}'
+        f'<polygon points="{_joined(band)}"/><polyline points="{_joined(line)}"/>{points}'
+        f"{_dates(xs, parts)}</svg>"
     )
 
 
-def ticks(low: float, high: float, count: int = _TICKS) -> list[float]:
-    """Round numbers from at or below `low` to at or above `high`, about `count` of them."""
-    span = (high - low) or abs(high) or 1.0
-    power = 10 ** math.floor(math.log10(span / count))
-    step = next(n * power for n in (1, 2, 5, 10) if n * power * count >= span)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [number * step for number in range(first, max(last, first + 1) + 1)]
+def _grid() -> str:
+    return "".join(
+        f'<line x1="{_LEFT}" x2="{_WIDTH}" y1="{_y(share)}" y2="{_y(share)}"/>'
+        f'<text x="{_LEFT - 6}" y="{_y(share) + 4}" text-anchor="end">{share:.0%}</text>'
+        for share in (0, 0.25, 0.5, 0.75, 1)
+    )
 
 
-def number(value: float) -> str:
-    """As short as it can be told from its neighbours."""
-    return f"{value:.3g}" if abs(value) < 1e4 else f"{value:,.0f}"
+def _dates(xs: Sequence[float], parts: Sequence[Part]) -> str:
+    every = -(-len(parts) // 6)
+    return "".join(
+        f'<text x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(part.name)}</text>'
+        for x, part in list(zip(xs, parts, strict=True))[::every]
+    )
 
 
-def _colour(place: int) -> str:
-    return f"series-{place % COLOURS}"
+def _y(share: float) -> float:
+    return round(8 + (1 - share) * (_HEIGHT - _BOTTOM - 12), 1)
 
 
-def _described(line: Line) -> str:
-    (start, begin), (end, value) = line.points[0], line.points[-1]
-    return f"{line.name}: {number(begin)} at {number(start)}, {number(value)} at {number(end)}"
+def _joined(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """The part of the plane that is drawn."""
+def _told(part: Part) -> str:
+    return f"{part.name}: {part.share:.1%} ({part.low:.1%}–{part.high:.1%}), {part.rows:,}"
 
-    across: tuple[float, ...]
-    up: tuple[float, ...]
 
-    @classmethod
-    def around(cls, points: Points) -> _Frame:
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        return cls(tuple(ticks(min(0, *xs), max(xs))), tuple(ticks(min(ys), max(ys))))
-
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-        return (
-            _LEFT + width * (x - self.across[0]) / (self.across[-1] - self.across[0]),
-            _TOP + height * (self.up[-1] - y) / (self.up[-1] - self.up[0]),
-        )
-
-    def grid(self) -> str:
-        found = []
-        for y in self.up:
-            left, level = self.place(self.across[0], y)
-            found.append(
-                f'<line class="grid" x1="{left:.0f}" x2="{_WIDTH - _RIGHT}" y1="{level:.1f}" '
-                f'y2="{level:.1f}"/><text x="{left - 8:.0f}" y="{level + 4:.1f}" '
-                f'text-anchor="end">{number(y)}</text>'
-            )
-        for x in self.across:
-            across, bottom = self.place(x, self.up[0])
-            found.append(
-                f'<text x="{across:.1f}" y="{bottom + 20:.0f}" text-anchor="middle">'
-                f"{number(x)}</text>"
-            )
-        return "".join(found)
-
-    def curve(self, points: Points) -> str:
-        places = [self.place(x, y) for x, y in points]
-        path = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-        x, y = places[-1]
-        return f'<path d="M{path}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+def _rows(found: Sequence[Extreme]) -> str:
+    rows = "".join(
+        f"<tr><td>{html(label(one.answer))}</td><td>{one.share:.1%}</td>"
+        f"<td>{escape(one.text[:_CUT])}{'…' if len(one.text) > _CUT else ''}</td></tr>"
+        for one in found
+    )
+    return f"<table>{rows}</table>"

@@ -27,7 +27,8 @@ class Frame:
     """Its value is 'en' or 'zh': an input of events that need to know."""
     backbone: gr.Dropdown
     """Its value is the name of the chosen backbone: pass it to `services.of`."""
-    opened: gr.Blocks
+    switched: Any
+    """Comes after another backbone was chosen and loaded: `switched.then(…)`."""
     words: Words = field(default_factory=Words)
 
     def say(self, component: Any, **said: Any) -> Any:
@@ -54,33 +55,29 @@ def frame(blocks: gr.Blocks, services: Services) -> Frame:
     """Draw the masthead here; what is drawn afterwards stands below it."""
     words_said = Words()
     with gr.Row(elem_classes="masthead", equal_height=False):
-        with gr.Column(scale=3, min_width=220):
+        with gr.Column(scale=5, min_width=260):
             gr.HTML(_title(), elem_classes="bare")
-        with gr.Column(scale=2, min_width=220):
+        with gr.Column(scale=3, min_width=260):
             with gr.Row(elem_classes="switches"):
                 language = gr.Radio(
                     [("English", "en"), ("中文", "zh")], value="en", label="Language · 语言",
-                    container=False, min_width=150, elem_classes="pills", elem_id="language",
+                    container=False, min_width=160, scale=3, elem_classes="pills", elem_id="language",
                 )  # fmt: skip
-                shade = words_said.say(
-                    gr.Button(size="sm", min_width=80, elem_id="shade"), value=words.SHADE
-                )
-            backbone = words_said.say(
-                gr.Dropdown(
-                    list(services.names), value=services.names[0], min_width=200,
-                    elem_id="backbone", filterable=False,
-                ),
-                label=words.BACKBONE,
-            )  # fmt: skip
-            about = gr.HTML(_about(services, services.names[0]), elem_classes="bare")
+                shade = gr.Button(size="sm", min_width=90, scale=2, elem_id="shade")
+                words_said.say(shade, value=words.SHADE)
+            backbone = gr.Dropdown(
+                list(services.names), value=services.names[0], elem_id="backbone", filterable=False
+            )
+            words_said.say(backbone, label=words.BACKBONE)
+    about = gr.HTML(_about(services, services.names[0]), elem_classes="bare")
     shade.click(None, None, None, js=_SHADE, api_visibility="private")
-    _switching(services, backbone, about)
+    switched = _switching(services, backbone, about)
     blocks.load(None, None, language, js=_LANGUAGE_OF_BROWSER, api_visibility="private")
-    return Frame(services, language, backbone, blocks, words_said)
+    return Frame(services, language, backbone, switched, words_said)
 
 
-def _switching(services: Services, backbone: gr.Dropdown, about: gr.HTML) -> None:
-    """Load what is chosen before it is asked, and say what it is."""
+def _switching(services: Services, backbone: gr.Dropdown, about: gr.HTML) -> Any:
+    """Load what is chosen before it is asked, and say what it is; the event of its end."""
 
     def waiting(name: str) -> str:
         return _about(services, name) if services.is_open(name) else html(words.LOADING, "p")
@@ -93,7 +90,7 @@ def _switching(services: Services, backbone: gr.Dropdown, about: gr.HTML) -> Non
         return _about(services, name)
 
     private: Any = {"show_progress": "hidden", "api_visibility": "private"}
-    backbone.input(waiting, backbone, about, queue=False, **private).then(
+    return backbone.input(waiting, backbone, about, queue=False, **private).then(
         opened, backbone, about, **private
     )
 
@@ -105,6 +102,7 @@ def _title() -> str:
 def _about(services: Services, name: str) -> str:
     backbone = services.of(name).engine.backbone
     facts = words.BACKBONE_FACTS.filled(
+        name=backbone.name,
         millions=f"{backbone.size / 1e6:.1f}",
         count=f"{backbone.size / 1e8:.2f} 亿"
         if backbone.size > _YI

@@ -6,23 +6,28 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from starlette.middleware import Middleware
+
 from core.errors import BadSetting
 from core.service import Service
-from demos import inside, style, tabs_style, train
+from demos import feedback, files, inside, style, tabs_style, train
 from demos.door import gr
 from demos.frame import Tab, frame
 from demos.page import page
 from demos.said import Said
+from demos.server import LARGEST_FILE, BodyLimit, Login
 from demos.services import Services
 from demos.task_words import title
 
-TABS: tuple[Tab, ...] = (inside.TAB, train.TAB)
+TABS: tuple[Tab, ...] = (files.TAB, feedback.TAB, train.TAB, inside.TAB)
 """The pages beside those of the tasks, in the order in which they stand."""
 
 _AT_ONCE = 4
 """Requests of one page that are answered side by side; the engine takes turns between them."""
 
 _WAITING = 64
+_THREADS = 100
+"""Each answer on its way holds one while it waits for the engine."""
 _SWEPT_EVERY, _KEPT_FOR = 600, 3600
 """Seconds: how often files that were sent here are looked at, and how old they may get."""
 
@@ -54,6 +59,7 @@ def start(
     port: int | None = None,
     host: str = "127.0.0.1",
     open_browser: bool = False,
+    auth: Login | None = None,
 ) -> str:
     """Serve in the background, at the first free port from 7860 on where none is given.
 
@@ -71,6 +77,10 @@ def start(
             theme=style.theme(),
             css=style.CSS + tabs_style.CSS,
             head=style.HEAD,
+            auth=auth,
+            max_file_size=LARGEST_FILE,
+            max_threads=_THREADS,
+            app_kwargs={"middleware": [Middleware(BodyLimit)], "docs_url": None, "redoc_url": None},
             ssr_mode=False,
             enable_monitoring=False,
             run_history=False,  # it keeps what people typed in their browser
@@ -85,10 +95,15 @@ def start(
 
 
 def launch(
-    blocks: gr.Blocks, *, port: int | None, host: str = "127.0.0.1", open_browser: bool
+    blocks: gr.Blocks,
+    *,
+    port: int | None,
+    host: str = "127.0.0.1",
+    open_browser: bool,
+    auth: Login | None = None,
 ) -> None:
     """Serve until Ctrl-C. Whoever wants to print the address calls `start` and `wait`."""
-    start(blocks, port=port, host=host, open_browser=open_browser)
+    start(blocks, port=port, host=host, open_browser=open_browser, auth=auth)
     wait(blocks)
 
 

@@ -121,13 +121,13 @@ def read_log(folder: Path) -> Log:
     )
 
 
-def headline(run: Run, select_by: str) -> tuple[str, float, float | None] | None:
-    """Name, value and best baseline of the metric that picks the task's checkpoints, if it was scored."""
-    metrics, name = run.scores.get("metrics", {}), select_by.lstrip("-").rstrip("*")
+def headline(scores: Mapping[str, Any], select_by: str) -> tuple[str, float, float | None] | None:
+    """Of a passport, the metric that picks the task's checkpoints: name, value, and the best baseline's."""
+    metrics, name = scores.get("metrics", {}), select_by.lstrip("-").rstrip("*")
     chosen = [key for key in metrics if key == name] or [k for k in metrics if k.startswith(name)]
     if not chosen:
         return None
-    baseline = run.scores.get("baseline", {})
+    baseline = scores.get("baseline", {})
     value = sum(metrics[key] for key in chosen) / len(chosen)
     known = all(key in baseline for key in chosen)
     other = sum(baseline[key] for key in chosen) / len(chosen) if known else None

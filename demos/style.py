@@ -33,14 +33,15 @@ CSS = """
   --soft: rgba(79, 192, 181, .16); }
 .gradio-container > .main { width: 100%; min-width: 0; max-width: 1120px !important;
   margin: 0 auto; }
-.bare, .bare > .html-container { padding: 0 !important; }
+.block.bare { padding: 0 !important; }
+.block.bare:not(:has(.prose > *)) { display: none; }
 .masthead { align-items: start; padding-bottom: .4rem; }
 .masthead h1 { font-size: 1.9rem; font-weight: 680; letter-spacing: -.02em; margin: 0; }
 .masthead p { margin: 0; }
 .switches { justify-content: flex-end; align-items: center; flex-wrap: nowrap; gap: .5rem; }
 .about { margin: .15rem 0 .25rem; font-size: 1.05rem; }
-.quiet { margin: 0 0 .25rem; color: var(--body-text-color-subdued); font-size: .875rem; }
-.quiet b { color: var(--body-text-color); font-weight: 600; }
+.quiet { margin: 0 0 .25rem; font-size: .875rem; }
+.prose .quiet, .prose .quiet * { color: var(--body-text-color-subdued); }
 .problem { margin: .4rem 0; padding: .7rem 1rem; border-left: 3px solid var(--bad);
   border-radius: .25rem; background: var(--background-fill-secondary); overflow-wrap: anywhere; }
 .pills .wrap { gap: .25rem; flex-wrap: nowrap; }
@@ -48,7 +49,97 @@ CSS = """
 .tab-container button[role=tab] { font-size: .95rem; padding: 0 .8rem; }
 .tab-container button[role=tab].selected { font-weight: 600; }
 :focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
+.progress { height: .5rem; border-radius: .3rem; overflow: hidden; margin-bottom: .4rem;
+  background: var(--background-fill-secondary); }
+.progress i { display: block; height: 100%; width: 35%; border-radius: .3rem;
+  background: var(--color-accent); animation: quintet-goes 1.6s ease-in-out infinite alternate; }
+@keyframes quintet-goes { from { margin-left: 0; } to { margin-left: 65%; } }
+@media (prefers-reduced-motion: reduce) { .progress i { animation: none; width: 100%; opacity: .5; } }
+.summary figure { margin: 1rem 0; } .summary figcaption { font-weight: 600; margin-bottom: .3rem; }
+.bar.wide { grid-template-columns: minmax(5rem, 9rem) 1fr 8.5rem; }
+.bar.wide .name { overflow-wrap: anywhere; font-size: .9rem; }
+.bar.wide .share { background: color-mix(in srgb, var(--color-accent) 70%, transparent); }
+.whisker { position: absolute; top: 35%; height: 30%; border-left: 2px solid var(--line);
+  border-right: 2px solid var(--line);
+  background: linear-gradient(var(--line), var(--line)) center / 100% 2px no-repeat; }
+.value small { display: block; font-weight: 400; font-size: .72rem; white-space: nowrap; }
+.summary svg { width: 100%; height: auto; } .summary svg line { stroke: var(--border-color-primary); }
+.summary svg text { font-size: 11px; fill: var(--body-text-color-subdued); }
+.summary svg polygon { fill: var(--soft); } .summary svg circle { fill: var(--color-accent); }
+.summary svg polyline { fill: none; stroke: var(--color-accent); stroke-width: 2.5; }
+.summary table { font-size: .85rem; border-collapse: collapse; width: 100%; }
+.summary td { padding: .25rem .7rem .25rem 0; vertical-align: top; overflow-wrap: anywhere;
+  border-bottom: 1px solid var(--border-color-primary); }
+.summary td:nth-child(-n+2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
 footer .divider { display: none; }
+.chip { display: inline-block; padding: .1rem .55rem; border-radius: 1rem; font-weight: 600;
+  font-size: .82rem; background: var(--background-fill-secondary); }
+.chip.good { background: var(--good); } .prose .chip.good * { color: #fff; }
+.dark .prose .chip.good * { color: #06211a; }
+details.report { font-size: .875rem; color: var(--body-text-color-subdued); }
+details.report summary { cursor: pointer; width: fit-content; line-height: 1.7; }
+details.report .link * { text-decoration: underline; text-underline-offset: .15em;
+  color: var(--color-accent); }
+.card { margin-top: .5rem; padding: .5rem 1.1rem 1rem; border: 1px solid var(--border-color-primary);
+  border-radius: .5rem; background: var(--background-fill-primary); color: var(--body-text-color);
+  max-height: 26rem; overflow: auto; }
+.card h1 { font-size: 1.25rem; } .card h2 { font-size: 1.05rem; margin-top: 1rem; }
+.card h1, .card h2, .card p { margin-bottom: .4rem; } .card h1, .card h2 { font-weight: 650; }
+.card blockquote { border-left: 3px solid var(--bad); padding-left: .8rem; }
+.card pre, .listing pre { white-space: pre-wrap; overflow-wrap: anywhere;
+  background: var(--background-fill-secondary); padding: .6rem .8rem; border-radius: .35rem;
+  font-size: .8rem; }
+.card table, details.report table, .instead table { border-collapse: collapse; font-size: .82rem; }
+.card td, .card th, details.report td { padding: .15rem .9rem .15rem 0; text-align: left;
+  vertical-align: top; border-bottom: 1px solid var(--border-color-primary); }
+.listing { margin-bottom: .7rem; } .listing > div { display: flex; gap: .6rem;
+  align-items: baseline; justify-content: space-between; font-weight: 600; font-size: .85rem; }
+.copy { font-weight: 500; color: var(--color-accent); padding: .1rem .5rem; }
+.copy .after, .copy.done .before { display: none; } .copy.done .after { display: inline; }
+.who { align-items: center; }
+.compact { padding: 0 !important; border: 0 !important; background: none !important; }
+.contestant { font-weight: 600; margin: 0; }
+.block.answer { border: 1px solid var(--block-border-color) !important;
+  border-radius: var(--block-radius); background: var(--block-background-fill);
+  padding: .9rem 1rem !important; }
+.placeholder { margin: 0; }
+.remark { margin: .2rem 0; font-size: .875rem; font-weight: 600; }
+.prose .remark, .prose .remark * { color: var(--line); }
+.bars .decided { font-size: 1.5rem; font-weight: 650; margin: 0 0 .4rem; }
+.bars .unsure { opacity: .6; font-style: italic; }
+.bar { display: grid; grid-template-columns: minmax(4.5rem, auto) 1fr 3.8rem; gap: .7rem;
+  align-items: center; margin: .3rem 0; color: var(--body-text-color-subdued); }
+.bar.said-it { font-weight: 600; }
+.track { position: relative; height: 1rem; border-radius: .3rem;
+  background: var(--background-fill-secondary); }
+.share { position: absolute; inset: 0 auto 0 0; border-radius: .3rem; min-width: 2px;
+  background: color-mix(in srgb, var(--color-accent) 45%, transparent); }
+.said-it .share { background: var(--color-accent); }
+.threshold { position: absolute; top: -.3rem; bottom: -.3rem; width: 3px; margin-left: -1.5px;
+  background: var(--line); border-radius: 2px; outline: 1px solid var(--block-background-fill); }
+.value { text-align: right; font-variant-numeric: tabular-nums; }
+.mattered { margin: .8rem 0; line-height: 1.75; overflow-wrap: anywhere; }
+.mattered .title { font-weight: 600; margin: 0; font-size: .9rem; }
+.mattered p { margin: 0 0 .2rem; white-space: pre-wrap; }
+.for, .against { border-radius: .2rem; padding: .1em .15em; }
+.for { background: color-mix(in srgb, var(--good) var(--strength), transparent); }
+.against { background: color-mix(in srgb, var(--bad) var(--strength), transparent); }
+.tokens { line-height: 2; overflow-wrap: anywhere; margin: 0; }
+.token { position: relative; padding: .15em 0; border-right: 1px solid var(--block-border-color);
+  background: color-mix(in srgb, var(--color-accent) var(--share), transparent); cursor: default; }
+.instead { display: none; position: absolute; z-index: 20; left: 0; top: 1.9em; padding: .4rem .7rem;
+  border-radius: .4rem; background: var(--body-text-color); color: var(--body-background-fill);
+  line-height: 1.5; white-space: nowrap; }
+.instead td { padding: 0 .6rem 0 0; } .instead td + td { padding: 0; text-align: right; }
+.token:hover .instead, .token:focus .instead { display: block; }
+.block.passage:not(:has(.prose > *)) { display: none; }
+.block.passage { border: 1px solid var(--block-border-color) !important; border-radius: var(--block-radius);
+  background: var(--block-background-fill); padding: .9rem 1rem !important; }
+.passage p { margin: 0; max-height: 24rem; overflow-y: auto; white-space: pre-wrap;
+  overflow-wrap: anywhere; line-height: 1.6; }
+.passage mark { padding: .1em .2em; border-radius: .2em; color: inherit;
+  background: color-mix(in srgb, var(--line) 38%, transparent); }
+.passage .unread { opacity: .6; font-style: italic; }
 @media (max-width: 640px) {
   .switches { justify-content: flex-start; }
   .tab-container button[role=tab] { padding: 0 .55rem; }

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from demos import charts, inside_html, train_html
+from demos import feedback_html, inside_html, plots, train_html
 
-CSS = charts.CSS + inside_html.CSS + train_html.CSS
+CSS = plots.CSS + inside_html.CSS + train_html.CSS + feedback_html.CSS

@@ -12,7 +12,7 @@ from core.errors import BadInput, QuintetError
 from demos import jobs, runs
 from demos import train_html as shown
 from demos import train_words as words
-from demos.door import gr
+from demos.door import gr, here
 from demos.frame import Frame, Tab
 from demos.jobs import Job
 from demos.runs import Run
@@ -27,11 +27,12 @@ _EVERY = 2.0
 
 def draw(frame: Frame) -> None:
     """Draw the page here."""
+    tab = here()
     with gr.Column(elem_classes="train"):
         gr.HTML(html(words.ABOUT, "p", class_="about"), elem_classes="bare")
         started = _form(frame)
         gr.HTML(html(words.RUNS, "h3"), elem_classes="bare")
-        _run(frame, started)
+        _run(frame, tab, started)
         gr.HTML(html(words.COMPARE, "h3"), elem_classes="bare")
         _comparison(frame)
 
@@ -142,7 +143,7 @@ def _start(*values: Any) -> tuple[str, Any]:
     return "", str(folder)
 
 
-def _run(frame: Frame, started: gr.State) -> None:
+def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     """One run: its state while it goes on, and what can be done with it."""
     tasks = frame.service.tasks
     with gr.Row(equal_height=False):
@@ -188,8 +189,11 @@ def _run(frame: Frame, started: gr.State) -> None:
         return [gr.update(choices=names, value=value), *show(value)]
 
     shown_parts = [view, console, timer, stop, resume, use, report]
-    frame.opened.load(listed, None, [chosen, *shown_parts], **_QUIET)
-    again.click(lambda name: listed("", name), chosen, [chosen, *shown_parts], **_QUIET)
+    gr.on(None, listed, None, [chosen, *shown_parts], **_QUIET)
+    gr.on(
+        [again.click, tab.select],
+        lambda name: listed("", name), chosen, [chosen, *shown_parts], **_QUIET,
+    )  # fmt: skip
     started.change(listed, started, [chosen, *shown_parts], **_QUIET)
     chosen.input(show, chosen, shown_parts, **_QUIET).then(
         lambda: ("", ""), None, [done, page], **_QUIET
@@ -292,7 +296,7 @@ def _comparison(frame: Frame) -> None:
     def choices() -> Any:
         return gr.update(choices=[run.name for run in known(tasks)])
 
-    frame.opened.load(choices, None, chosen, **_QUIET)
+    gr.on(None, choices, None, chosen, **_QUIET)
     chosen.focus(choices, None, chosen, **_QUIET)
     chosen.input(compare, chosen, table, **_QUIET)
 

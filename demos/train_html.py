@@ -10,7 +10,7 @@ from typing import Any
 from core.task import Task
 from demos import jobs, runs
 from demos import train_words as words
-from demos.charts import Line, chart, number
+from demos.plots import Line, chart, number
 from demos.runs import Run
 from demos.said import Said, html, same
 
@@ -82,7 +82,7 @@ def shown(run: Run, task: Task[Any]) -> str:
 
 
 def _score(run: Run, task: Task[Any]) -> str:
-    found = runs.headline(run, task.select_by)
+    found = runs.headline(run.scores, task.select_by)
     if found is None:
         return ""
     name, value, other = found
@@ -139,7 +139,7 @@ def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]]) -> str:
 
 def _row(run: Run, tasks: dict[str, Task[Any]]) -> str:
     log = runs.read_log(run.folder)
-    found = runs.headline(run, tasks[run.task].select_by)
+    found = runs.headline(run.scores, tasks[run.task].select_by)
     score = f"{found[0].replace('_', ' ')} {number(found[1])}" if found else "–"
     baseline = number(found[2]) if found and found[2] is not None else "–"
     data = ", ".join(Path(str(one)).name for one in run.settings.get("data", ()))

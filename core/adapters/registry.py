@@ -72,8 +72,13 @@ def find(name: str, backbone: str, fingerprint: str = "") -> Path:
 def _candidates(task: str, backbone: str) -> list[Path]:
     """What may be served, best first: installed versions that were not taken back, then the shipped."""
     own = shipped(task, backbone)
-    standing = [path for path in versions(task, backbone).values() if not taken_back(path)]
-    return [*reversed(standing), *([own] if own else [])]
+    return [*reversed(standing(task, backbone).values()), *([own] if own else [])]
+
+
+def standing(task: str, backbone: str) -> dict[int, Path]:
+    """The installed versions that were not taken back, oldest first: the last one is served."""
+    found = versions(task, backbone)
+    return {number: path for number, path in found.items() if not taken_back(path)}
 
 
 def taken_back(folder: Path) -> bool:

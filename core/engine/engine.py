@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,13 @@ import torch
 from core.adapters.lora import AdapterStack
 from core.engine.prompting import Encoded
 from core.engine.sampling import Greedy, Sampling, check_length, choose, generators
+from core.engine.sequences import Allowed, Handle, Request, Told
 from core.errors import BadInput, Damaged
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from core.backbone import Backbone
-
-Allowed = Callable[[list[int]], Sequence[int]]
-"""The tokens that may follow what a row has written so far."""
 
 
 class Engine:
@@ -33,6 +31,48 @@ class Engine:
         self._lock = threading.RLock()
         self._takes = frozenset(inspect.signature(backbone.model.forward).parameters)
         self._ends = _end_tokens(backbone)
+
+    def submit(self, request: Request, told: Told | None = None) -> Handle:
+        """Take the request; the answer comes on the handle. `Overloaded` where too many wait."""
+        handle = Handle(request, told)
+        threading.Thread(target=self._answer, args=(handle,), daemon=True).start()
+        return handle
+
+    def submit_all(self, requests: Sequence[Request]) -> list[Handle]:
+        """Take all of them, waiting until there is room."""
+        return [self.submit(request) for request in requests]
+
+    def _answer(self, handle: Handle) -> None:
+        request = handle.request
+        try:
+            if request.marks:
+                found = self.rank(request.adapter, [list(request.prompt)], request.marks)[0]
+                handle.update(probabilities=tuple(found.tolist()), finish="stop")
+            elif request.targets:
+                row = Encoded([*request.prompt, *request.targets], len(request.prompt))
+                nats = self.log_likelihood(request.adapter, [row])[0]
+                handle.update(nats=nats, finish="stop")
+            else:
+                self._write_one(handle)
+        except BaseException as error:
+            handle.update(error=error)
+
+    def _write_one(self, handle: Handle) -> None:
+        request = handle.request
+        ids: list[int] = []
+        for ids in self.stream(
+            request.adapter,
+            list(request.prompt),
+            max_new_tokens=request.max_new_tokens,
+            sampling=request.sampling,
+            allowed=request.allowed,
+        ):
+            handle.update(ids=list(ids), computed=len(ids))
+            if handle.cancelled:
+                handle.update(finish="cancelled")
+                return
+        cut = len(ids) == request.max_new_tokens
+        handle.update(finish="length" if cut else "stop")
 
     def rank(
         self, adapter: str | None, prompts: Sequence[list[int]], marks: Sequence[int]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Decision:
     candidate: str
     served: str
     metric: str
+    lower_is_better: bool
     rows: int
     left_out: int
     """Rows that one of the two has learned, or that picked its checkpoint."""
@@ -60,6 +62,8 @@ class Decision:
     """In units of the metric."""
     promoted: bool
     reason: str
+    decided: str
+    """When, in UTC."""
     installed: str = ""
 
     def lines(self) -> list[str]:
@@ -134,6 +138,7 @@ def decide(
         candidate=str(run),
         served=str(served or "the bare backbone"),
         metric=found.deciding,
+        lower_is_better=ours.sign < 0,
         rows=len(kept.examples),
         left_out=gone,
         value=ours.of_all(),
@@ -145,6 +150,7 @@ def decide(
         margin=allowed,
         promoted=good,
         reason=reason,
+        decided=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
 
 
