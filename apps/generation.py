@@ -79,12 +79,14 @@ task = Task(
     metrics=("completion", "language_model"),
     select_by="-bits_per_byte",
     samples=(
-        Opening(text="I love"),
-        Opening(text="Once upon a time, in a small house by the sea,"),
         Opening(text="name: The Blue Door | food: noodles | area: riverside", mode="complete"),
-        Opening(text="我喜欢"),
-        Opening(text="从前有一座山，山上"),
-        Opening(text="写一句关于春天的话。", mode="complete"),
+        Opening(
+            text="name[The Eagle], eatType[coffee shop], food[Italian], "
+            "priceRange[cheap], area[riverside]",
+            mode="complete",
+        ),
+        Opening(text="The Golden Palace is a coffee shop"),
+        Opening(text="In the city centre there is a"),
     ),
     trivial=repeat_the_prompt,
 )

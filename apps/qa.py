@@ -162,7 +162,10 @@ def first_sentence(asked: Question) -> str:
 
 
 _MILL = "The old mill by the river was built in 1820. It burned down twice and is a museum today."
-_TEA = "茶馆在老城的南门旁边，每天早上六点开门。老板姓王，已经在那里卖了三十年茶。"
+_WHALE = (
+    "The blue whale is the largest animal that has ever lived. "
+    "It eats krill and can weigh 150 tonnes."
+)
 
 task = Task(
     title="Questions and answers",
@@ -183,10 +186,11 @@ task = Task(
     samples=(
         Question(question="When was the mill built?", passage=_MILL),
         Question(question="What is the mill today?", passage=_MILL),
+        Question(question="What does the blue whale eat?", passage=_WHALE),
+        Question(question="Which animal is the largest?", passage=_WHALE),
+        Question(question="What is the capital of France?"),
+        Question(question="What is the opposite of 'hot'?"),
         Question(question="Name three colours."),
-        Question(question="茶馆几点开门？", passage=_TEA),
-        Question(question="老板姓什么？", passage=_TEA),
-        Question(question="请介绍一下你自己。"),
     ),
     trivial=first_sentence,
     shorten="passage",

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import apps
 from benchmarks.contest import Order
 from core import backbone as backbones
-from core.adapters.lora import lora_config
+from core.adapters.lora_config import lora_config
 from core.engine.engine import Engine
 from core.engine.prompting import Encoded
 from core.hardware import pick_device

@@ -103,16 +103,26 @@ def demo(
     host: Annotated[str, typer.Option()] = "127.0.0.1",
     port: Annotated[int | None, typer.Option()] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    auth: Annotated[
+        str | None,
+        typer.Option("--auth", metavar="USER:PASSWORD", help="Needed where others can come in."),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Open the pages: one tab a task."""
+    from demos import server
+
+    known = server.login(host, auth)  # before the backbone loads
+    server.check_port(host, port)
     from demos import pages
 
     service = open_service(backbone, device)
     names = tasks or list(service.tasks)
     for name in names:
         service.task(name)
-    pages.launch(pages.build(service, names), host=host, port=port, open_browser=browser)
+    pages.launch(
+        pages.build(service, names), host=host, port=port, open_browser=browser, auth=known
+    )
 
 
 def _show(texts: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Commands that measure our training beside what a person would write instead."""
+"""Commands that measure our training and serving beside what a person would write instead."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from commands.options import (
     console,
     dumped,
     open_engine,
+    open_service,
     the_task,
 )  # fmt: skip
 from core.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from benchmarks.contest import Measured, Order
+    from benchmarks.serving import Floor, Served
+    from core.engine.sequences import Request
 
 Rows = Annotated[int, typer.Option("--rows", min=2, help="Rows that each contestant learns.")]
 Epochs = Annotated[int, typer.Option("--epochs", min=1)]
@@ -75,6 +79,69 @@ def bench_pretrain(
         learning_rate=1e-3,
     )
     _contest(order, ["quintet", "trainer", "trainer-tuned"], rounds, json)
+
+
+def bench_serve(
+    backbone: BackboneName = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Requests of each task.")] = 4,
+    length: Annotated[
+        int, typer.Option("--length", min=1, help="Tokens that a free answer has at most.")
+    ] = 32,
+    rounds: Rounds = 3,
+    json: Json = False,
+) -> None:
+    """Mixed traffic of all tasks: ours, peft with adapter_names, peft with set_adapter."""
+    from benchmarks import serving
+    from core.backbone import catalogue
+    from finetune.workflows import progress
+
+    folder = catalogue.resolve(_folder(backbone))
+    adapters, requests = _traffic(folder, rows, length)
+    least = serving.floor(folder)
+    with progress.counting(console(stderr=True, quiet=json), "turns") as told:
+        served = serving.compare(folder, adapters, requests, rounds=rounds, told=told)
+    if json:
+        typer.echo(dumped({"floor": vars(least), "contestants": [vars(one) for one in served]}))
+        return
+    _show_served(least, served, len(requests))
+
+
+def _traffic(folder: str, rows: int, length: int) -> tuple[dict[str, Path], list[Request]]:
+    """The adapters of a backbone, and bundled inputs of their tasks by turns."""
+    from finetune.data.examples import read_examples
+
+    service = open_service(folder, "cpu", "fp32")
+    adapters = {name: service.find(name) for name in service.tasks if service.served(name)}
+    requests = {}
+    for name in adapters:
+        application = service.application(name)
+        examples = read_examples(service.task(name), [bundled(name, "test")], limit=rows).examples
+        most = None if application.closed else length
+        requests[name] = [
+            application.request(example.input, max_new_tokens=most) for example in examples[:rows]
+        ]
+    return adapters, [request for turn in zip(*requests.values(), strict=False) for request in turn]
+
+
+def _show_served(least: Floor, served: Sequence[Served], requests: int) -> None:
+    from rich.table import Table
+
+    typer.echo(
+        f"Floor: {least.weights / 2**20:,.0f} MiB of weights a step at "
+        f"{least.bandwidth / 1e9:.1f} GB/s, {least.steps:,.0f} steps/s; "
+        f"{least.flops / 1e9:,.0f} GFLOP/s for prompts."
+    )
+    table = Table("", "same answers", "tok./s", "s", "processor s", "times slower", box=None)
+    for one in served:
+        table.add_row(
+            one.name,
+            f"{one.same}/{requests}",
+            f"{one.tokens / one.seconds:,.0f}",
+            f"{one.seconds:.2f}",
+            f"{one.processor_seconds:.2f}",
+            f"{one.seconds / served[0].seconds:.2f}",
+        )
+    console().print(table)
 
 
 def _lora_order(

@@ -198,8 +198,9 @@ def quickstart(
         from commands.answering import demo
 
         demo(
-            tasks=None, backbone=backbone, device=device, host="127.0.0.1", port=None, browser=True
-        )
+            tasks=None, backbone=backbone, device=device, host="127.0.0.1", port=None, browser=True,
+            auth=None,
+        )  # fmt: skip
 
 
 def _parts(data: list[str] | None, config: Path | None) -> Any:

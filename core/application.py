@@ -122,6 +122,10 @@ class Application(Generic[In]):
         handle = self.engine.submit(row.request, told)
         return Pending(handle=handle, dropped=row.dropped, read=row.read)
 
+    def request(self, asked: In, *, max_new_tokens: int | None = None) -> Request:
+        """What the engine is asked for one input."""
+        return self._row(asked, None, self._length(max_new_tokens)).request
+
     def dropped(self, asked: In, *, max_new_tokens: int | None = None) -> int:
         """How many characters of the input would not be read."""
         return self._prompt(asked, self._length(max_new_tokens)).dropped

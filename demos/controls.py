@@ -28,10 +28,9 @@ def controls(said: Words, *, length: int, longest: int) -> Controls:
     """Draw them here, folded away; `length` tokens are the default, `longest` the most."""
     standard = Sample()
     with said.say(gr.Accordion(open=False), label=words.HOW):
-        how = gr.Radio([], value=_GREEDY)
-        said.say(
-            how, label=words.CHOICE, choices=[(words.GREEDY, _GREEDY), (words.SAMPLED, _SAMPLED)]
-        )
+        ways = [(words.GREEDY, _GREEDY), (words.SAMPLED, _SAMPLED)]
+        how = gr.Radio([(way.en, value) for way, value in ways], value=_GREEDY)
+        said.say(how, label=words.CHOICE, choices=ways)
         with gr.Column(visible=False) as chance:
             temperature = gr.Slider(0.1, 2, standard.temperature, step=0.05)
             said.say(temperature, label=words.TEMPERATURE, info=words.TEMPERATURE_INFO)

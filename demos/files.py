@@ -44,8 +44,9 @@ class Page:
 
     def _draw_form(self, tasks: dict[str, Task[Any]]) -> None:
         say = self._frame.say
-        self.task = gr.Dropdown([], value=next(iter(_closed_first(tasks))), filterable=False)
         pairs = [(title(tasks[name]), name) for name in _closed_first(tasks)]
+        english = [(said.en, name) for said, name in pairs]
+        self.task = gr.Dropdown(english, value=pairs[0][1], filterable=False)
         say(self.task, label=words.TASK, choices=pairs)
         self.file = gr.File(file_types=list(tables.KINDS), height=130)
         say(self.file, label=words.FILE)

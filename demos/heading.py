@@ -10,18 +10,23 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
+from core.adapters import registry
 from core.adapters.passport import Passport
 from core.errors import QuintetError
 from core.service import Service
 from core.task import Task
 from demos import heading_words as words
 from demos.asking import BARE, SERVED, Contestant
+from demos.door import gr
 from demos.said import Said, html, same
 from demos.task_words import description
 
 CARD = "README.md"
 """The model card of an adapter: its verdict is one sentence in bold, and below it all scores."""
-
+_OPENED = (
+    "const f = this.open && this.querySelector('iframe');"
+    "if (f && !f.srcdoc) fetch(f.dataset.from).then(r => r.text()).then(t => { f.srcdoc = t; });"
+)
 _SENTENCE = re.compile(
     r"\*\*On (?P<rows>[\d,]+) .+? reached (?P<metric>.+?) (?P<value>[-\d.]+)"
     r" \((?P<low>[-\d.]+) to (?P<high>[-\d.]+)\): (?P<outcome>clearly better|not told apart|worse|no better)"
@@ -103,10 +108,19 @@ def _score(folder: Path, passport: Passport) -> str:
     picked = words.PICKED if passport.scored_on == "validation" else same("")
     score = html(Said(*(f"{a}{b}" for a, b in zip(found.score, picked, strict=True))))
     return (
-        f'<details class="report"><summary>{chip} {score} '
-        f'{html(words.REPORT, class_="link")}</summary><div class="card" lang="en">{_drawn(card)}'
-        "</div></details>"
+        f'<details class="report" ontoggle="{escape(_OPENED)}"><summary>{chip} {score} '
+        f"{html(words.REPORT, class_='link')}</summary>{_report(folder, card)}</details>"
     )
+
+
+def _report(folder: Path, card: str) -> str:
+    """The whole report where it came with the adapter, fetched when it is opened; else the card."""
+    path = folder / registry.REPORT
+    if not path.is_file():
+        return f'<div class="card" lang="en">{_drawn(card)}</div>'
+    gr.set_static_paths([path])
+    where = escape(f"gradio_api/file={path}")
+    return f'<iframe class="card" title="Report" sandbox="" data-from="{where}"></iframe>'
 
 
 def _drawn(card: str) -> str:

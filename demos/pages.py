@@ -15,7 +15,7 @@ from demos.door import gr
 from demos.frame import Tab, frame
 from demos.page import page
 from demos.said import Said
-from demos.server import LARGEST_FILE, BodyLimit, Login
+from demos.server import LARGEST_FILE, Gate, Login
 from demos.services import Services
 from demos.task_words import title
 
@@ -80,7 +80,7 @@ def start(
             auth=auth,
             max_file_size=LARGEST_FILE,
             max_threads=_THREADS,
-            app_kwargs={"middleware": [Middleware(BodyLimit)], "docs_url": None, "redoc_url": None},
+            app_kwargs={"middleware": [Middleware(Gate)], "docs_url": None, "redoc_url": None},
             ssr_mode=False,
             enable_monitoring=False,
             run_history=False,  # it keeps what people typed in their browser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 
@@ -13,6 +14,7 @@ LARGEST_BODY = 1_000_000
 """Bytes of any other request: MOST characters of Chinese, written as JSON, take a third of it."""
 
 _UPLOAD = "/gradio_api/upload"
+_ELSEWHERE = re.compile(r".*/file=\w+:/", re.IGNORECASE)
 _LOOPBACK = ("127.", "localhost", "::1")
 
 Login = tuple[str, str]
@@ -46,8 +48,11 @@ def check_port(host: str, port: int | None) -> None:
         raise BadSetting(f"Cannot serve on {host}:{port}: {error}. Give a free port.") from error
 
 
-class BodyLimit:
-    """ASGI: a request that says or shows itself to be too large is a 413, read no further."""
+class Gate:
+    """ASGI: a request that says or shows itself to be too large is a 413, read no further.
+
+    gradio would fetch `file=http…` from another machine: here that is a 404.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -56,11 +61,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if _ELSEWHERE.match(scope["path"]):
+            await _refuse(send, 404, "Nothing is fetched from other machines.")
+            return
         most = LARGEST_FILE if scope["path"].startswith(_UPLOAD) else LARGEST_BODY
         headers = dict(scope["headers"])
         said = headers.get(b"content-length", b"0")
         if not said.isdigit() or int(said) > most:
-            await _too_large(send, most)
+            await _refuse(send, 413, f"At most {most:,} bytes are taken.")
             return
         await self._app(scope, _counting(receive, most), send)
 
@@ -78,8 +86,7 @@ def _counting(receive: Any, most: int) -> Any:
     return counted
 
 
-async def _too_large(send: Any, most: int) -> None:
-    body = f"At most {most:,} bytes are taken.".encode()
+async def _refuse(send: Any, status: int, why: str) -> None:
     kind = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": kind})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.start", "status": status, "headers": kind})
+    await send({"type": "http.response.body", "body": why.encode()})

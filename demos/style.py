@@ -83,6 +83,7 @@ details.report .link * { text-decoration: underline; text-underline-offset: .15e
 .card { margin-top: .5rem; padding: .5rem 1.1rem 1rem; border: 1px solid var(--border-color-primary);
   border-radius: .5rem; background: var(--background-fill-primary); color: var(--body-text-color);
   max-height: 26rem; overflow: auto; }
+iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; background: #fff; }
 .card h1 { font-size: 1.25rem; } .card h2 { font-size: 1.05rem; margin-top: 1rem; }
 .card h1, .card h2, .card p { margin-bottom: .4rem; } .card h1, .card h2 { font-weight: 650; }
 .card blockquote { border-left: 3px solid var(--bad); padding-left: .8rem; }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ KINDS = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")
 MOST_ROWS = 200_000
 """Of one sheet; more of them belong to the command."""
 _HEAD = 50
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?(e-?\d{1,3})?")
 _ENCODINGS = ("utf-8-sig", "gb18030", "latin-1")
 
 
@@ -60,7 +62,7 @@ def finished(scored: Path, like: Path) -> Path:
     sheet = book.create_sheet("scored")
     table = read(scored)
     for row in itertools.chain([table.columns], table.itertuples(index=False)):
-        sheet.append([_cell(value) for value in row])
+        sheet.append([_cell(sheet, str(value)) for value in row])
     book.save(target)
     return target
 
@@ -128,16 +130,16 @@ def _sheet(path: Path) -> Iterator[list[Any]]:
         book.close()
 
 
-def _cell(value: Any) -> Any:
+def _cell(sheet: Any, text: str) -> Any:
     """A number where it is one; any other text stays a text, never a formula."""
     from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-    try:
-        return float(value)
-    except ValueError:
-        cell = WriteOnlyCell(value=value)
-        cell.data_type = "s"
-        return cell
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    cell = WriteOnlyCell(sheet, value=ILLEGAL_CHARACTERS_RE.sub("", text))
+    cell.data_type = "s"
+    return cell
 
 
 def _plain(cell: Any) -> Any:

@@ -99,6 +99,16 @@ def frozen(layer: nn.Module, key: str) -> Any:
     return forward
 
 
+def bare(layer: nn.Module) -> Any:
+    """The forward of a layer without its adapters."""
+    base: Any = layer.get_base_layer()  # type: ignore[operator]
+
+    def forward(x: Tensor, *rest: Any, **options: Any) -> Tensor:
+        return base(x, *rest, **options)
+
+    return forward
+
+
 @contextmanager
 def fused(model: nn.Module, key: str) -> Iterator[None]:
     """Within the block every layer that fits computes adapter `key`, and that one alone."""

@@ -15,6 +15,7 @@ from core.errors import Damaged, MissingAdapter
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
+REPORT = "report.html"
 _MOST_WRITERS = 1000
 _TAKEN_BACK = "taken_back"
 """An empty file in the folder of a version that was rolled back."""
@@ -150,6 +151,8 @@ def install(run: Path) -> Path:
         shutil.copytree(
             source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_TAKEN_BACK)
         )
+        if (run / "report" / REPORT).is_file():  # the pages show it beside the answers
+            shutil.copy(run / "report" / REPORT, folder / REPORT)
         store.obey_umask(folder)
         return _numbered(folder, parent, passport)
     finally:

@@ -87,8 +87,10 @@ class Handle:
     Times are those of `time.monotonic`, None while they lie ahead.
     """
 
-    def __init__(self, request: Request, told: Told | None = None) -> None:
+    def __init__(self, request: Request, told: Told | None = None, owner: object = None) -> None:
         self.request = request
+        self.owner = owner
+        """What must live as long as somebody waits: the engine."""
         self.cancelled = False
         """Whether somebody asked for it to end; it does so at the next step."""
         self.submitted = time.monotonic()
@@ -135,13 +137,19 @@ class Handle:
             self._changed.wait_for(lambda: self.done or len(self._answer.ids) > seen)
             return self._written(min(seen + 1, len(self._answer.ids)))
 
-    def update(self, **changes: Any) -> None:
-        """For the engine's thread: new values of the fields of `Answer`; whoever waits is told."""
+    def update(
+        self, *, token: int | None = None, logprob: TokenLogprob | None = None, **changes: Any
+    ) -> None:
+        """For the engine's thread: one more token, new values of `Answer`; whoever waits is told."""
         with self._changed:
+            if token is not None:
+                self._answer.ids.append(token)
+            if logprob is not None:
+                self._answer.logprobs.append(logprob)
             for name, value in changes.items():
                 setattr(self._answer, name, value)
             now = time.monotonic()
-            if self.first_token is None and self._answer.computed:
+            if self.first_token is None and self._answer.error is None:
                 self.first_token = now
             if self._answer.finish or self._answer.error:
                 self.finished = now

@@ -1,0 +1,209 @@
+"""Several adapters in one forward pass: their low-rank factors side by side, and who uses which.
+
+For a batch x (rows, tokens, in) a layer computes `W x + Bᵢ (Aᵢ x)` with row i's own adapter. With one
+token a row, all adapters are multiplied at once and each row keeps its own part: three operations a
+layer, however many adapters. With many tokens a row, rows of one adapter stand together and each
+adapter is multiplied with its own rows: no arithmetic is wasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear
+from torch import Tensor, nn
+
+from core.adapters.fused import bare
+
+_SPACE = 8
+"""Adapters that stay stacked, so that the next batch need not stack them anew."""
+
+
+def stackable(model: Any, key: str) -> bool:
+    """Plain LoRA on linear layers within the blocks; others are computed by peft's own layers."""
+    config, head = model.peft_config[key], model.get_output_embeddings()
+    if config.modules_to_save or config.trainable_token_indices:
+        return False
+    owners = [layer for layer in model.modules() if _has(layer, key)]
+    return all(isinstance(one, Linear) and one is not head and _plain(one, key) for one in owners)
+
+
+def _has(layer: nn.Module, key: str) -> bool:
+    names = getattr(layer, "adapter_layer_names", ())
+    parts = (getattr(layer, name, None) for name in names)
+    return any(isinstance(part, nn.Module | dict) and key in part for part in parts)  # type: ignore[operator]
+
+
+def _plain(layer: Linear, key: str) -> bool:
+    first: Any = layer.lora_A[key]
+    second: Any = layer.lora_B[key]
+    return (
+        not layer.merged
+        and key not in layer.lora_variant
+        and second.bias is None
+        and bool(torch.isfinite(second.weight).all())
+        and bool(torch.isfinite(first.weight).all())
+    )
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Of one layer: A of all adapters (ranks, in), and B with its scaling (ranks, out)."""
+
+    first: Tensor
+    second: Tensor
+
+
+class Stack:
+    """The factors of some adapters for every layer that one of them adapts."""
+
+    def __init__(self, layers: Sequence[Any], keys: Sequence[str]) -> None:
+        self.keys = tuple(keys)
+        owners = [layer for layer in layers if isinstance(layer, Linear)]
+        self.places: dict[str, slice] = {}
+        start = 0
+        for key in keys:
+            width = max((layer.r[key] for layer in owners if key in layer.lora_A), default=0)
+            self.places[key] = slice(start, start + width)
+            start += width
+        self._ranks = start
+        self.factors = [self._laid_out(layer) for layer in layers]
+
+    def _laid_out(self, layer: Any) -> Factors | None:
+        mine = [key for key in self.keys if isinstance(layer, Linear) and key in layer.lora_A]
+        if not mine:
+            return None
+        base = layer.get_base_layer()
+        dtype = base.weight.dtype if base.weight.is_floating_point() else torch.float32
+        options: Any = {"dtype": dtype, "device": base.weight.device}
+        first = torch.zeros(self._ranks, layer.in_features, **options)
+        second = torch.zeros(self._ranks, layer.out_features, **options)
+        for key in mine:
+            start, rank = self.places[key].start, layer.r[key]
+            first[start : start + rank] = layer.lora_A[key].weight
+            scaled: Any = layer.lora_B[key].weight.t() * layer.scaling[key]
+            second[start : start + rank] = scaled
+        return Factors(first, second)
+
+    def blocked(self, rows: Sequence[str | None], device: torch.device) -> Tensor:
+        """Of every row (rows, ranks): the ranks that are not its own."""
+        found = torch.ones(len(rows), self._ranks, dtype=torch.bool)
+        for place, key in enumerate(rows):
+            if key is not None:
+                found[place, self.places[key]] = False
+        return found.to(device)
+
+
+class _Runs:
+    """Rows of one adapter after another, each multiplied with its own factors."""
+
+    def __init__(self, stack: Stack, rows: Sequence[str | None]) -> None:
+        self._rows = len(rows)
+        self.tokens = 1
+        self._runs: list[tuple[int, int, slice]] = []
+        start = 0
+        for key, same in groupby(rows):
+            end = start + len(list(same))
+            if key is not None:
+                self._runs.append((start, end, stack.places[key]))
+            start = end
+
+    def add(self, y: Tensor, x: Tensor, factors: Factors) -> None:
+        if len(x) != self._rows * self.tokens and self._runs[0][:2] != (0, self._rows):
+            raise RuntimeError("A layer of this model mixes the tokens of different rows.")
+        for start, end, ranks in self._runs:
+            alone = end - start == self._rows
+            part = slice(None) if alone else slice(start * self.tokens, end * self.tokens)
+            hidden = torch.nn.functional.linear(x[part], factors.first[ranks])
+            y[part].addmm_(hidden, factors.second[ranks])
+
+
+class _Masked:
+    """One token a row: every row times all factors, without those of other adapters."""
+
+    tokens = 1
+
+    def __init__(self, stack: Stack, rows: Sequence[str | None], device: torch.device) -> None:
+        self._blocked = stack.blocked(rows, device)
+
+    def add(self, y: Tensor, x: Tensor, factors: Factors) -> None:
+        hidden = torch.nn.functional.linear(x, factors.first)
+        y.addmm_(hidden.masked_fill_(self._blocked, 0), factors.second)
+
+
+class Stacked:
+    """The stack of the adapters that are asked for now, and the layers of a model that use it."""
+
+    def __init__(self) -> None:
+        self._stack: Stack | None = None
+        self._last: tuple[tuple[str | None, ...], bool, Any] | None = None
+
+    def forget(self) -> None:
+        """After a change of adapters."""
+        self._stack = self._last = None
+
+    @contextmanager
+    def routed(
+        self, layers: Sequence[Any], rows: Sequence[str | None], tokens: int
+    ) -> Iterator[None]:
+        """Within the block each row, of so many tokens, is computed with its adapter or without.
+
+        What the layers computed before comes back at the end.
+        """
+        product = self._product(layers, tuple(rows), tokens == 1)
+        if product is not None:
+            product.tokens = tokens
+        before = [layer.__dict__.get("forward") for layer in layers]
+        factors = self._stack.factors if self._stack else [None] * len(layers)
+        try:
+            for layer, one in zip(layers, factors, strict=True):
+                layer.__dict__["forward"] = _forward(layer, one, product)
+            yield
+        finally:
+            for layer, forward in zip(layers, before, strict=True):
+                if forward is None:
+                    layer.__dict__.pop("forward", None)
+                else:
+                    layer.__dict__["forward"] = forward
+
+    def _product(self, layers: Sequence[Any], rows: tuple[str | None, ...], single: bool) -> Any:
+        if self._last and self._last[:2] == (rows, single):
+            return self._last[2]
+        wanted = {key for key in rows if key is not None}
+        if wanted and not (self._stack and wanted <= set(self._stack.keys)):
+            self._stack = Stack(layers, self._members(wanted))
+        self._last = (rows, single, self._made(layers, rows, wanted, single))
+        return self._last[2]
+
+    def _made(
+        self, layers: Sequence[Any], rows: tuple[str | None, ...], wanted: set[str], single: bool
+    ) -> Any:
+        if not wanted or self._stack is None:
+            return None
+        if single and len({*rows}) > 1:
+            return _Masked(self._stack, rows, layers[0].get_base_layer().weight.device)
+        return _Runs(self._stack, rows)
+
+    def _members(self, wanted: set[str]) -> list[str]:
+        """Those wanted, and as many of those stacked now as there is space for."""
+        kept = [key for key in (self._stack.keys if self._stack else ()) if key not in wanted]
+        return [*sorted(wanted), *kept[: max(0, _SPACE - len(wanted))]]
+
+
+def _forward(layer: Any, factors: Factors | None, product: Any) -> Any:
+    if factors is None or product is None:
+        return bare(layer)
+    base = layer.get_base_layer()
+
+    def forward(x: Tensor, *rest: Any, **options: Any) -> Tensor:
+        y = base(x, *rest, **options)
+        flat = x.reshape(-1, x.shape[-1])
+        product.add(y.view(-1, y.shape[-1]), flat, factors)
+        return y
+
+    return forward

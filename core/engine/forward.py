@@ -1,0 +1,82 @@
+"""One forward pass over rows that differ in length and adapter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from core.engine.cache import RowCache
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.adapters.lora import AdapterStack
+    from core.backbone import Backbone
+
+
+class Forward:
+    """The only caller of the model while it serves."""
+
+    def __init__(self, backbone: Backbone, adapters: AdapterStack) -> None:
+        self.backbone = backbone
+        self.routing = adapters.routing
+        self._takes = frozenset(inspect.signature(backbone.model.forward).parameters)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Adapters stay as they are, the model evaluates; afterwards it is as it was."""
+        model: Any = self.backbone.model
+        with self.routing.turns.step(), torch.inference_mode():
+            training = model.training
+            try:
+                if training:
+                    model.eval()
+                yield
+            finally:
+                if training:
+                    model.train()
+
+    def __call__(
+        self,
+        tokens: Sequence[Sequence[int]],
+        keys: Sequence[str | None],
+        wanted: Sequence[int],
+        cache: RowCache | None,
+    ) -> Tensor:
+        """Logits (all wanted, vocabulary) in fp32 at the last `wanted` places of each row's new tokens.
+
+        The new tokens are padded on the left; in a cache that holds rows already all have one length.
+        They count as held once the caller says so (`RowCache.advance`): a pass that failed left nothing.
+        """
+        longest = max(map(len, tokens))
+        device, padding = self.backbone.device, self.backbone.tokenizer.pad_token_id or 0
+        ids = torch.tensor([[padding] * (longest - len(row)) + [*row] for row in tokens])
+        before = cache.lengths if cache else [0] * len(tokens)
+        after = torch.tensor([held + len(row) for held, row in zip(before, tokens, strict=True)])
+        options: dict[str, Any] = {"use_cache": cache is not None}
+        if cache is not None:
+            cache.prepare(longest)
+            options["past_key_values"] = cache.cache
+        columns = longest + (cache.columns if cache else 0)
+        if "position_ids" in self._takes:
+            places = torch.arange(longest) + (after - longest)[:, None]
+            options["position_ids"] = places.clamp(min=0).to(device)
+        mask = torch.arange(columns) >= (columns - after)[:, None]
+        kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
+        with self.routing.rows(keys, longest):
+            logits = self._logits(ids.to(device), mask.long().to(device), kept.to(device), options)
+        return logits.float()
+
+    def _logits(self, ids: Tensor, mask: Tensor, kept: Tensor, options: dict[str, Any]) -> Tensor:
+        model: Any = self.backbone.model
+        if "logits_to_keep" not in self._takes:
+            found: Tensor = model(input_ids=ids, attention_mask=mask, **options).logits
+            return found[kept]
+        # As a mask, so that the hidden states come out as one matrix. As a slice of three dimensions
+        # the head would multiply them one by one.
+        found = model(input_ids=ids, attention_mask=mask, logits_to_keep=kept, **options).logits
+        return found.reshape(-1, found.shape[-1])

@@ -1,0 +1,234 @@
+"""The scheduler: which rows read their prompts next, and which write together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from core.engine.batch import Batch, Outbox, Prefill, write
+from core.engine.cache import allocated
+from core.engine.row import Row, check
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from core.engine.forward import Forward
+
+_LOOKED_AT = 64
+"""Waiting rows among which those are looked for that fit into one pass."""
+_WASTE = 1.5
+"""Tokens of a pass, padding included, for each token that is read."""
+_LONG = 1024
+"""Rows that may come to hold more tokens are batched among themselves: others need no padding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What an engine takes on at once."""
+
+    rows: int = 16
+    """Rows that write."""
+    queue: int = 256
+    """Rows that wait; the next one is refused."""
+    cache_tokens: int = 8192
+    """Tokens whose keys and values are kept: so many for rows of ordinary length and again, or one
+    context if that is more, for long ones."""
+    prefill_tokens: int | None = None
+    """Tokens of prompts that are read between two tokens of those who write; by the size of the
+    backbone where it is None."""
+
+
+Group = tuple[str | None, bool]
+"""Rows that write in one batch: an adapter that must be alone or None, and whether they are long."""
+
+
+class Scheduler:
+    """Belongs to the engine's thread. `step` does a bounded piece of work."""
+
+    def __init__(self, forward: Forward, ends: frozenset[int], limits: Limits) -> None:
+        self._forward, self._ends, self.limits = forward, ends, limits
+        size = forward.backbone.size
+        self.chunk = limits.prefill_tokens or min(4096, max(512, int(5e10 / size)))
+        self.waiting: list[Row] = []
+        self._batches: dict[Group, Batch] = {}
+        self._long: Prefill | None = None
+        self._reading: list[Row] = []
+        self._turn = False
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """All that are known here."""
+        yield from self.waiting
+        yield from self._reading
+        yield from self._long.rows if self._long else ()
+        for batch in self._batches.values():
+            yield from batch.rows
+
+    @property
+    def writing(self) -> int:
+        """Rows that write now."""
+        return sum(len(batch.rows) for batch in self._batches.values())
+
+    @property
+    def cache_bytes(self) -> int:
+        """Allocated for keys and values."""
+        caches = [batch.cache for batch in list(self._batches.values())]
+        return sum(cache.bytes for cache in caches)
+
+    def step(self, outbox: Outbox) -> None:
+        """Read a piece of the prompts that wait, then write one token of every row that writes."""
+        with self._forward.step():
+            self._drop_cancelled(outbox)
+            for group, batch in list(self._batches.items()):
+                if batch.rows:
+                    batch.step(outbox)
+                if not batch.rows:  # with it go its keys and values
+                    del self._batches[group]
+            if prefill := self._next_prefill():
+                self._reading = prefill.rows
+                self._read(prefill, outbox)
+                self._reading = []
+
+    def clear(self) -> list[Row]:
+        """Forget all rows; the caller tells them."""
+        rows = list(self.rows)
+        self.waiting, self._reading, self._long = [], [], None
+        self._batches.clear()
+        return rows
+
+    def _drop_cancelled(self, outbox: Outbox) -> None:
+        for row in [row for row in self.rows if row.handle.cancelled]:
+            outbox.say(row, finish="cancelled")
+            if row in self.waiting:
+                self.waiting.remove(row)
+            elif self._long and row in self._long.rows:
+                self._long = None
+            else:
+                self._batch(row).leave(row)
+
+    def _batch(self, row: Row) -> Batch:
+        group = _group(row)
+        if group not in self._batches:
+            self._batches[group] = Batch(self._forward, self._ends)
+        return self._batches[group]
+
+    def _read(self, prefill: Prefill, outbox: Outbox) -> None:
+        try:
+            parts = prefill.advance()
+        except Exception as error:
+            self._give_up(prefill, error, outbox)
+            return
+        if not prefill.done:
+            return
+        if prefill is self._long:
+            self._long = None
+        self._answer(prefill, parts, outbox)
+
+    def _give_up(self, prefill: Prefill, error: Exception, outbox: Outbox) -> None:
+        """A row that failed alone has failed; rows that failed together are tried one by one."""
+        if prefill is self._long:
+            self._long = None
+        if len(prefill.rows) == 1:
+            outbox.say(prefill.rows[0], error=error)
+            return
+        for row in prefill.rows:
+            row.nats = 0.0
+            self._read(Prefill([row], self._forward, self.chunk), outbox)
+
+    def _answer(self, prefill: Prefill, parts: list[Tensor], outbox: Outbox) -> None:
+        """Closed answers are complete; the others take their first token and join a batch."""
+        firsts = []
+        for row, part in zip(prefill.rows, parts, strict=True):
+            if row.writes:
+                firsts.append((row, part[-1]))
+                continue
+            try:
+                outbox.say(row, finish="stop", **_closed(row, part))
+            except Exception as error:
+                outbox.say(row, error=error)
+        if not firsts or prefill.cache is None:
+            return
+        rows, logits = [row for row, _ in firsts], torch.stack([one for _, one in firsts])
+        for row in rows:
+            row.begin(self._forward.backbone.device)
+        going = write(rows, logits, self._forward, self._ends, outbox)
+        rows = list(prefill.rows)
+        for place in reversed(range(len(rows))):
+            if not any(rows[place] is row for row in going):
+                rows[place] = rows[-1]
+                rows.pop()
+                prefill.cache.drop(place)
+        if rows:
+            self._batch(rows[0]).join(rows, prefill.cache)
+
+    def _next_prefill(self) -> Prefill | None:
+        """A group of short prompts or a piece of a long one, in turns."""
+        if self._long is None:
+            self._long = self._start_long()
+        self._turn = not self._turn
+        if self._long and self._turn:
+            return self._long
+        rows = self._group()
+        return Prefill(rows, self._forward, self.chunk) if rows else self._long
+
+    def _start_long(self) -> Prefill | None:
+        for row in self.waiting:
+            if len(row.tokens) > self.chunk and self._fits(row, []):
+                self.waiting.remove(row)
+                return Prefill([row], self._forward, self.chunk)
+        return None
+
+    def _group(self) -> list[Row]:
+        """The rows that have waited longest and fit into one pass, of similar length."""
+        chosen: list[Row] = []
+        longest = total = 0
+        full: set[Group] = set()
+        for row in self.waiting[:_LOOKED_AT]:
+            length = len(row.tokens)
+            padded = (len(chosen) + 1) * max(longest, length)
+            if length > self.chunk or (chosen and not _together(row, chosen)):
+                continue
+            if padded > min(self.chunk, _WASTE * (total + length)) and chosen:
+                continue
+            if row.writes and (_group(row) in full or not self._fits(row, chosen)):
+                full.add(_group(row))  # who came later does not overtake it
+                continue
+            chosen.append(row)
+            longest, total = max(longest, length), total + length
+        taken = {id(row) for row in chosen}
+        self.waiting = [row for row in self.waiting if id(row) not in taken]
+        return chosen
+
+    def _fits(self, row: Row, chosen: Iterable[Row]) -> bool:
+        """Whether the row and its keys and values have a place beside those that write."""
+        if not row.writes:
+            return True
+        group = _group(row)
+        coming = [one for one in (*chosen, *(self._long.rows if self._long else ())) if one.writes]
+        if self.writing + len(coming) >= self.limits.rows:
+            return False
+        batch = self._batches.get(group)
+        mates = [*(batch.rows if batch else ()), *(one for one in coming if _group(one) == group)]
+        columns = max(one.reserve for one in (*mates, row))
+        return not mates or allocated(len(mates) + 1, columns) <= self.limits.cache_tokens
+
+
+def _group(row: Row) -> Group:
+    return row.group, row.reserve > _LONG
+
+
+def _together(row: Row, chosen: list[Row]) -> bool:
+    """Whether a pass over `chosen` may hold the row, and all who write then join one batch."""
+    writing = [one for one in chosen if one.writes]
+    alike = not writing or not row.writes or _group(writing[0]) == _group(row)
+    return chosen[0].group == row.group and alike
+
+
+def _closed(row: Row, logits: Tensor) -> dict[str, Any]:
+    if row.request.targets:
+        return {"nats": row.nats, "computed": len(row.request.targets)}
+    check(logits)
+    return {"probabilities": row.rank(logits[-1]), "computed": 1}
