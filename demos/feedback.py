@@ -86,7 +86,7 @@ def _listing(frame: Frame, tab: gr.Tab) -> None:
 
     asked, outputs = [task, text, kind], [table, gone]
     gr.on(
-        [task.input, text.input, kind.input], listed, asked, outputs, trigger_mode="always_last",
+        [task.change, text.change, kind.change], listed, asked, outputs, trigger_mode="always_last",
         **_QUIET,
     )  # fmt: skip
     # Other browsers and pages add rows as well: look when the page is opened, and when it is shown.

@@ -92,7 +92,7 @@ def _looking(frame: Frame) -> None:
     inputs = [frame.backbone, task, text, prompted]
     gr.on([go.click, text.submit], see, inputs, outputs, **_PRIVATE)
     gr.on(
-        [layer.release, head.release, layer.input, head.input],
+        [layer.change, head.change],
         lambda now, *places: shown.attention(now, *map(int, places)) if now else gr.skip(),
         [seen, layer, head], attention, trigger_mode="always_last",
         api_visibility="private", show_progress="hidden",

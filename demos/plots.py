@@ -30,11 +30,18 @@ CSS = """
   color: var(--body-text-color-subdued); }
 .legend i { display: inline-block; width: 1.1em; height: .25em; border-radius: 1px;
   vertical-align: middle; margin-right: .4em; background: currentColor; }
-.series-0 { color: #0e6262; } .series-1 { color: #b35c00; } .series-2 { color: #6b4ba3; }
-.series-3 { color: #a8324a; } .series-4 { color: #3566ad; } .series-5 { color: #5d6b16; }
-.dark .series-0 { color: #4fc0b5; } .dark .series-1 { color: #f0a24a; }
-.dark .series-2 { color: #b79bea; } .dark .series-3 { color: #f08a9c; }
-.dark .series-4 { color: #86b0f0; } .dark .series-5 { color: #b5c65a; }
+.chart .series-0 { color: #0e6262; }
+.chart .series-1 { color: #b35c00; }
+.chart .series-2 { color: #6b4ba3; }
+.chart .series-3 { color: #a8324a; }
+.chart .series-4 { color: #3566ad; }
+.chart .series-5 { color: #5d6b16; }
+.dark .chart .series-0 { color: #4fc0b5; }
+.dark .chart .series-1 { color: #f0a24a; }
+.dark .chart .series-2 { color: #b79bea; }
+.dark .chart .series-3 { color: #f08a9c; }
+.dark .chart .series-4 { color: #86b0f0; }
+.dark .chart .series-5 { color: #b5c65a; }
 """
 
 
@@ -69,11 +76,11 @@ def chart(title: Said, lines: Sequence[Line], *, first: int = 0) -> str:
     )
 
 
-def ticks(low: float, high: float, count: int = _TICKS) -> list[float]:
-    """Round numbers from at or below `low` to at or above `high`, about `count` of them."""
+def ticks(low: float, high: float, *, least: float = 0.0, count: int = _TICKS) -> list[float]:
+    """Round numbers from at or below `low` to at or above `high`, about `count`, `least` apart."""
     span = (high - low) or abs(high) or 1.0
     power = 10 ** math.floor(math.log10(span / count))
-    step = next(n * power for n in (1, 2, 5, 10) if n * power * count >= span)
+    step = max(least, next(n * power for n in (1, 2, 5, 10) if n * power * count >= span))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [number * step for number in range(first, max(last, first + 1) + 1)]
 
@@ -102,7 +109,7 @@ class _Frame:
     @classmethod
     def around(cls, points: Points) -> _Frame:
         xs, ys = [x for x, _ in points], [y for _, y in points]
-        return cls(tuple(ticks(min(0, *xs), max(xs))), tuple(ticks(min(ys), max(ys))))
+        return cls(tuple(ticks(min(0, *xs), max(xs), least=1)), tuple(ticks(min(ys), max(ys))))
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM

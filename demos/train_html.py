@@ -21,9 +21,9 @@ CSS = """
   background: var(--soft); color: var(--color-accent); }
 .train .badge.failed { color: var(--bad); } .train .badge.stopped { color: var(--line); }
 .train .badge.done { color: var(--good); }
-.train .progress { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
+.train .share { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
-.train .progress i { display: block; height: 100%; background: var(--color-accent); }
+.train .share i { display: block; height: 100%; background: var(--color-accent); }
 .train pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; line-height: 1.45;
   margin: 0; padding: .7rem .9rem; max-height: 22rem; overflow: auto; border-radius: .35rem;
   background: var(--background-fill-secondary); color: var(--body-text-color); }
@@ -74,7 +74,7 @@ def shown(run: Run, task: Task[Any]) -> str:
     facts.append(html(same(run.backbone)))
     share = min(1.0, log.steps / planned) if planned else 0.0
     bar = (
-        f'<div class="progress"><i style="width:{share:.1%}"></i></div>'
+        f'<div class="share"><i style="width:{share:.1%}"></i></div>'
         if state in ("running", "scoring") and share
         else ""
     )
