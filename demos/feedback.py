@@ -55,16 +55,16 @@ def _listing(frame: Frame, tab: gr.Tab) -> None:
             (words.ONLY_WRONG, "wrong"),
         ]
         kind = frame.say(
-            gr.Radio([*_KINDS], value="both", min_width=200), label=words.WHICH, choices=kinds
+            gr.Radio([*_KINDS], value="both", min_width=280), label=words.WHICH, choices=kinds
         )
     table = gr.HTML("", elem_classes="bare")
     with gr.Row(equal_height=False):
         gone = frame.say(
             gr.Dropdown([], multiselect=True, min_width=200, scale=2), label=words.DELETE_WHICH
         )
-        delete = frame.say(gr.Button(min_width=100, scale=0), value=words.DELETE)
-        training = frame.say(gr.Button(min_width=140, scale=1), value=words.EXPORT)
-        preferences = frame.say(gr.Button(min_width=140, scale=1), value=words.PREFERENCES)
+        delete = frame.say(gr.Button(size="sm", min_width=110, scale=1), value=words.DELETE)
+        training = frame.say(gr.Button(size="sm", min_width=140, scale=1), value=words.EXPORT)
+        preferences = frame.say(gr.Button(size="sm", min_width=140, scale=1), value=words.PREFERENCES)
     note = gr.HTML("", elem_classes="bare")
     file = frame.say(gr.File(visible=False, interactive=False), label=words.FILE)
 
@@ -125,6 +125,7 @@ def _loop(frame: Frame, tab: gr.Tab) -> None:
     """Learn from it, test what came of it, go back."""
     tasks = frame.service.tasks
     first = next(iter(tasks))
+    gr.HTML(html(words.LOOP, "h3"), elem_classes="bare")
     task = frame.say(
         gr.Dropdown(list(tasks), value=first, filterable=False),
         label=words.TASK, choices=[(title(one), name) for name, one in tasks.items()],

@@ -21,15 +21,19 @@ CSS = """
 .feedback h3 { margin: 1.2rem 0 .2rem; font-size: 1.15rem; }
 .feedback .scroll { overflow-x: auto; max-height: 30rem; }
 .feedback table { border-collapse: collapse; width: 100%; font-size: .875rem; border: 0; margin: 0; }
-.feedback table :is(th, td, tr) { border: 0; }
-.feedback tbody tr { border-top: 1px solid var(--border-color-primary); }
-.feedback :is(th, td) { padding: .35rem .9rem .35rem 0; text-align: left; font-weight: 400;
+.feedback table th, .feedback table td, .feedback table tr { border: 0; }
+.feedback table tbody td { border-top: 1px solid var(--border-color-primary); }
+.feedback table th, .feedback table td { padding: .35rem .9rem .35rem 0; text-align: left; font-weight: 400;
   vertical-align: top; }
 .feedback td.text { min-width: 12rem; max-width: 26rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 .feedback td.brief { white-space: nowrap; }
 .feedback thead th { color: var(--body-text-color-subdued); font-size: .82rem; white-space: nowrap; }
-.feedback .good { color: var(--good); font-weight: 600; }
-.feedback .bad { color: var(--bad); font-weight: 600; }
+.feedback .good, .feedback .good * { color: var(--good) !important; font-weight: 600; }
+.feedback .bad, .feedback .bad * { color: var(--bad) !important; font-weight: 600; }
+@media (max-width: 640px) {
+  .feedback td.aside, .feedback th.aside { display: none; }
+  .feedback td.text { min-width: 9rem; }
+}
 .feedback .decision { padding: .8rem 1rem; border: 1px solid var(--border-color-primary);
   border-radius: .4rem; max-width: 46rem; }
 .feedback .decision svg { width: 100%; height: auto; margin-top: .4rem; }
@@ -38,6 +42,8 @@ CSS = """
 .feedback code { background: var(--background-fill-secondary); padding: .1em .35em;
   border-radius: .25em; overflow-wrap: anywhere; }
 """
+_ASIDE = (1, 3)
+"""Columns that a telephone has no room for."""
 _MOST = 240
 """Characters of a text in the table."""
 
@@ -46,7 +52,10 @@ def listing(entries: Sequence[Entry], count: int) -> str:
     """A table, and how many there are in all."""
     if not entries:
         return html(words.EMPTY, "p", class_="quiet")
-    heads = "".join(html(name, "th", scope="col") for name in words.COLUMNS)
+    heads = "".join(
+        html(name, "th", scope="col", class_="aside" if place in _ASIDE else "")
+        for place, name in enumerate(words.COLUMNS)
+    )
     body = "".join(_row(entry) for entry in entries)
     said = words.COUNT.filled(shown=len(entries), count=count)
     return (
@@ -60,8 +69,8 @@ def _row(entry: Entry) -> str:
     use = words.NO_USE if not entry.label else words.TEST if entry.held_out else words.LEARN
     when = entry.time.replace("T", " ").removesuffix("Z")[:16]
     return (
-        f'<tr><td class="brief">{entry.id}</td><td class="brief">{escape(when)}</td>'
-        f'<td class="brief">{escape(entry.task)}</td><td class="brief">{escape(entry.adapter) or "–"}</td>'
+        f'<tr><td class="brief">{entry.id}</td><td class="brief aside">{escape(when)}</td>'
+        f'<td class="brief">{escape(entry.task)}</td><td class="brief aside">{escape(entry.adapter) or "–"}</td>'
         f'<td class="text">{_short(entry.prompt)}</td><td class="text">{_short(entry.completion)}</td>'
         f'<td class="brief {kind}">{html(said)}</td><td class="brief">{html(use)}</td></tr>'
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from demos.said import Said
 
 # fmt: off
-RIGHT = Said("👍 Right", "👍 正确")
-WRONG = Said("👎 Wrong", "👎 有误")
+RIGHT = Said("✓ Right", "✓ 正确")
+WRONG = Said("✗ Wrong", "✗ 有误")
 BETTER = Said("A better answer", "更好的答案")
-BETTER_INFO = Said("Left empty, only the thumb is stored.", "留空则只记录评价。")
+BETTER_INFO = Said("Left empty, only the mark is stored.", "留空则只记录评价。")
 SAVE = Said("Save", "保存")
 THANKS = Said("Stored: see Feedback.", "已保存，见“反馈”页。")
-ASK_FIRST = Said("Ask first: a thumb is about a whole answer.", "请先提问，得到完整回答后再评价。")
+ASK_FIRST = Said("Ask first: what you say is about a whole answer.", "请先提问，得到完整回答后再评价。")
 
 TITLE = Said("Feedback", "反馈")
 ABOUT = Said(
@@ -33,16 +33,17 @@ TEST = Said("the test", "检验")
 NO_USE = Said("–", "–")
 COUNT = Said("{shown} of {count} rows", "共 {count} 行，显示 {shown} 行")
 EMPTY = Said(
-    "Nothing yet. Ask something on a task's page, and press a thumb below the answer.",
+    "Nothing yet. Ask something on a task's page, and say below the answer whether it is right.",
     "还没有反馈。在任务页提问，然后在回答下方点评价。")
 DELETE_WHICH = Said("Rows to delete", "要删除的行")
 DELETE = Said("Delete them", "删除")
 DELETED = Said("{count} rows deleted.", "已删除 {count} 行。")
 EXPORT = Said("Training file", "导出训练文件")
-PREFERENCES = Said("Preferences (prompt, completion, label)", "导出偏好数据（prompt、completion、label）")
+PREFERENCES = Said("Preference file", "导出偏好数据")
 FILE = Said("File", "文件")
 ONE_TASK = Said("Choose one task first.", "请先选择一个任务。")
 
+LOOP = Said("From feedback to a served adapter", "从反馈到新的适配器")
 RETRAIN = Said("1 · Learn from it", "1 · 用反馈学习")
 RETRAIN_ABOUT = Said(
     "Fine-tunes the served adapter on what was said to be right, in four of five inputs; the fifth is kept "

@@ -20,8 +20,8 @@ CSS = """
 .inside h4 { margin: .5rem 0 .25rem; font-size: .95rem; font-weight: 600; }
 .inside .scroll { overflow-x: auto; padding-bottom: .3rem; }
 .inside table { border-collapse: collapse; font-variant-numeric: tabular-nums; border: 0; margin: 0; }
-.inside table :is(th, td, tr) { border: 0; }
-.inside .facts tbody tr { border-top: 1px solid var(--border-color-primary); }
+.inside table th, .inside table td, .inside table tr { border: 0; }
+.inside .facts tbody td, .inside .facts tbody th { border-top: 1px solid var(--border-color-primary); }
 .inside .facts { width: 100%; max-width: 30rem; }
 .inside .facts th, .inside .facts td { padding: .16rem .7rem .16rem 0; text-align: left;
   font-weight: 400; white-space: nowrap; }
@@ -72,8 +72,12 @@ _BLANKS = {"\n": "⏎", "\t": "⇥", "\r": "␍"}
 
 def token(text: str) -> str:
     """A token with what cannot be seen made visible, escaped."""
+    return escape(_visible(text))
+
+
+def _visible(text: str) -> str:
     shown = "".join(_BLANKS.get(sign, sign) for sign in text)
-    return escape(shown.replace(" ", "␣", 1) if shown.strip() == "" else shown)
+    return shown.replace(" ", "␣", 1) if shown.strip() == "" else shown
 
 
 def next_tokens(seen: Sequence[tuple[Said, Look]]) -> str:
@@ -169,8 +173,8 @@ def _map(look: Look, place: int, head: int) -> str:
     )
     about = words.HEAD_OF.filled(layer=look.layers[place], head=head)
     most = sorted(range(len(names)), key=lambda n: -weights[-1][n])[:3]
-    takes = ", ".join(f"“{look.tokens[n].strip()}” {weights[-1][n]:.2f}" for n in most)
-    last = words.LAST_ROW.filled(token=look.tokens[-1].strip(), most=takes)
+    takes = ", ".join(f"“{_visible(look.tokens[n]).strip()}” {weights[-1][n]:.2f}" for n in most)
+    last = words.LAST_ROW.filled(token=_visible(look.tokens[-1]).strip(), most=takes)
     return (
         f"{html(about, 'h4')}{html(last, 'p', class_='quiet')}"
         f'<div class="scroll"><table class="map"><thead><tr><td></td>{columns}</tr></thead>'
@@ -202,7 +206,7 @@ def lens(look: Look) -> str:
     )
     said = look.lens[-1][-1].text
     since = next(n for n in range(len(look.lens)) if _settled(look, n, said))
-    rises = words.RISES.filled(token=said.strip(), layer=since, layers=len(look.lens) - 1)
+    rises = words.RISES.filled(token=_visible(said).strip(), layer=since, layers=len(look.lens) - 1)
     return (
         f"{html(rises, 'p')}"
         f'<div class="lens" tabindex="0"><table><thead><tr><th></th>{columns}</tr></thead>'

@@ -21,27 +21,28 @@ CSS = """
 .chart { min-width: 280px; flex: 1 1 380px; max-width: 620px; margin: 0; }
 .chart figcaption { font-weight: 600; font-size: .9rem; margin-bottom: .2rem; }
 .chart svg { width: 100%; height: auto; display: block; overflow: visible; }
-.chart text { font-size: 12px; fill: var(--body-text-color-subdued); }
+.chart text { font-size: 13px; fill: var(--body-text-color-subdued); }
 .chart .grid { stroke: var(--border-color-primary); stroke-width: 1; }
 .chart path { fill: none; stroke-width: 2; stroke-linejoin: round; stroke: currentColor; }
 .chart circle { fill: currentColor; }
+@media (max-width: 640px) { .chart text { font-size: 15px; } }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .3rem 0 0; font-size: .85rem;
   color: var(--body-text-color-subdued); }
 .legend i { display: inline-block; width: 1.1em; height: .25em; border-radius: 1px;
   vertical-align: middle; margin-right: .4em; background: currentColor; }
-.chart .series-0 { color: #0e6262; }
-.chart .series-1 { color: #b35c00; }
-.chart .series-2 { color: #6b4ba3; }
-.chart .series-3 { color: #a8324a; }
-.chart .series-4 { color: #3566ad; }
-.chart .series-5 { color: #5d6b16; }
-.dark .chart .series-0 { color: #4fc0b5; }
-.dark .chart .series-1 { color: #f0a24a; }
-.dark .chart .series-2 { color: #b79bea; }
-.dark .chart .series-3 { color: #f08a9c; }
-.dark .chart .series-4 { color: #86b0f0; }
-.dark .chart .series-5 { color: #b5c65a; }
+.chart .series-0 { color: #0e6262 !important; }
+.chart .series-1 { color: #b35c00 !important; }
+.chart .series-2 { color: #6b4ba3 !important; }
+.chart .series-3 { color: #a8324a !important; }
+.chart .series-4 { color: #3566ad !important; }
+.chart .series-5 { color: #5d6b16 !important; }
+.dark .chart .series-0 { color: #4fc0b5 !important; }
+.dark .chart .series-1 { color: #f0a24a !important; }
+.dark .chart .series-2 { color: #b79bea !important; }
+.dark .chart .series-3 { color: #f08a9c !important; }
+.dark .chart .series-4 { color: #86b0f0 !important; }
+.dark .chart .series-5 { color: #b5c65a !important; }
 """
 
 

@@ -18,9 +18,10 @@ CSS = """
 .train h3 { margin: 1.2rem 0 .3rem; font-size: 1.15rem; }
 .train .state { display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: baseline; margin: .2rem 0 .6rem; }
 .train .badge { padding: .1rem .6rem; border-radius: 1rem; font-size: .85rem; font-weight: 600;
-  background: var(--soft); color: var(--color-accent); }
-.train .badge.failed { color: var(--bad); } .train .badge.stopped { color: var(--line); }
-.train .badge.done { color: var(--good); }
+  background: var(--soft); color: var(--color-accent) !important; }
+.train .badge.failed { color: var(--bad) !important; }
+.train .badge.stopped { color: var(--line) !important; }
+.train .badge.done { color: var(--good) !important; }
 .train .share { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
 .train .share i { display: block; height: 100%; background: var(--color-accent); }
@@ -30,9 +31,9 @@ CSS = """
 .train .scroll { overflow-x: auto; }
 .train table { border-collapse: collapse; width: 100%; font-size: .9rem; border: 0; margin: 0;
   font-variant-numeric: tabular-nums; }
-.train table :is(th, td, tr) { border: 0; }
-.train tbody tr { border-top: 1px solid var(--border-color-primary); }
-.train :is(th, td) { padding: .3rem .9rem .3rem 0; text-align: left; font-weight: 400;
+.train table th, .train table td, .train table tr { border: 0; }
+.train table tbody td { border-top: 1px solid var(--border-color-primary); }
+.train table th, .train table td { padding: .3rem .9rem .3rem 0; text-align: left; font-weight: 400;
   white-space: nowrap; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }
 .train thead th { color: var(--body-text-color-subdued); font-size: .85rem; }
 .train iframe { width: 100%; height: 42rem; border: 1px solid var(--border-color-primary);

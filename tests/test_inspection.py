@@ -107,7 +107,7 @@ def test_attention_and_probabilities_are_those_of_the_model(engine, adapter):
     shares = torch.softmax(output.logits[0, -1], -1)
     top, tokens = shares.max(-1)
     first = found.next_tokens[0]
-    assert first.text == engine.backbone.tokenizer.decode([int(tokens)]).replace("\ufffd", "▯")
+    assert first.text == engine.backbone.tokenizer.decode([int(tokens)]).replace("\ufffd", "□")
     assert first.probability == pytest.approx(float(top), rel=1e-4)
     through = torch.exp(torch.tensor(first.logit - found.log_normaliser))
     assert float(through) == pytest.approx(float(top), rel=1e-4)

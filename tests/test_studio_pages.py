@@ -56,13 +56,13 @@ def visit(service) -> Iterator[Visit]:
 
 def test_a_correction_becomes_two_rows_that_can_be_found_and_deleted(visit, service):
     visit.open("Spam")
-    visit.press("👍 Right")
+    visit.press("✓ Right")
     visit.shows("Ask first")
     visit.sample()
     visit.page.locator(".mattered:visible").wait_for()
     given = next(service.application("spam").predict(service.task("spam").samples[:1])).text
     other = "spam" if given == "ham" else "ham"
-    visit.press("👎 Wrong")
+    visit.press("✗ Wrong")
     form = visit.page.get_by_role("radiogroup").or_(visit.page.locator("fieldset:visible"))
     form.locator(f"input[value={other}]:visible").check()
     visit.press("Save")
@@ -87,7 +87,7 @@ def test_a_press_of_the_thumb_keeps_a_free_answer(visit):
     visit.open("Generation")
     visit.sample(2)
     visit.shows("Finish: ")
-    visit.press("👍 Right")
+    visit.press("✓ Right")
     visit.shows("Stored: see Feedback.")
     newest = Feedback().entries(limit=1)[0]
     assert (newest.task, newest.label) == ("generation", True)

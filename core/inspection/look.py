@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 48
 _TOP = 10
-_UNSHOWN = "▯"
+_UNSHOWN = "□"
 """Stands for bytes that are no whole character."""
 
 
