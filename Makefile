@@ -7,11 +7,13 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help quickstart demo test check clean
+.PHONY: help install quickstart demo serve test check clean
 
 help:
 	@echo "make quickstart   fine-tune, score and report all five tasks, then open the demo (ARGS=--no-demo stops before)"
 	@echo "make demo         open the pages"
+	@echo "make serve        the HTTP service without pages"
+	@echo "make install      only what the others need"
 	@echo "make test         lint, types, import rules and all tests"
 	@echo "make check        lint, types and import rules only"
 
@@ -28,6 +30,12 @@ quickstart: $(READY)
 demo: $(READY)
 	@$(BIN)/quintet backbone get smollm2 --or-fall-back
 	$(BIN)/quintet demo $(ARGS)
+
+serve: $(READY)
+	@$(BIN)/quintet backbone get smollm2 --or-fall-back
+	$(BIN)/quintet serve $(ARGS)
+
+install: $(READY)
 
 check: $(READY)
 	$(BIN)/ruff check .

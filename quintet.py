@@ -18,6 +18,7 @@ from commands import (
     leaking,
     options,
     promoting,
+    serving,
     training,
 )
 from core.errors import QuintetError, Stopped
@@ -43,6 +44,7 @@ app.command()(evaluating.evaluate)
 app.command()(calibrating.calibrate)
 app.command(context_settings=KEYS)(answering.predict)
 app.command()(answering.demo)
+app.command()(serving.serve)
 tokenizer = _group("From raw text to a tokenizer.")
 tokenizer.command("train")(training.train_tokenizer)
 app.add_typer(tokenizer, name="tokenizer")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from core.labels import text_of
 from core.language import language_of
-from core.task import Example, Input, Row, Source, Task, Text, joint
+from core.task import Criterion, Example, Input, Row, Source, Task, Text, joint
 
 _OPENING = {"en": 6, "zh": 10}
 """Words and characters at most that are given; the rest is learned."""
@@ -66,6 +66,8 @@ def repeat_the_prompt(opening: Opening) -> str:
 task = Task(
     title="Generation",
     description="Continues a text, or writes one from a request.",
+    title_zh="文本生成",
+    description_zh="续写一段文本，或按要求写一段文本。",
     input=Opening,
     columns=(("text",), ("prompt", "completion")),
     sources=(
@@ -77,7 +79,7 @@ task = Task(
     prompt=prompt,
     answer=Text(max_new_tokens=100),
     metrics=("completion", "language_model"),
-    select_by="-bits_per_byte",
+    select_by=Criterion(metric="bits_per_byte"),
     samples=(
         Opening(text="name: The Blue Door | food: noodles | area: riverside", mode="complete"),
         Opening(

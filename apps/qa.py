@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import BadData
 from core.labels import text_of
-from core.task import Example, Input, Row, Skip, Source, Span, Task
+from core.task import Criterion, Example, Input, Row, Skip, Source, Span, Task
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
 _ROLES: dict[str, Literal["system", "user", "assistant"]] = {
@@ -170,6 +170,8 @@ _WHALE = (
 task = Task(
     title="Questions and answers",
     description="Copies the answer from a passage; without a passage it chats.",
+    title_zh="问答",
+    description_zh="从给定段落中摘取答案；没有段落时进行对话。",
     input=Question,
     columns=(("context", "question", "answers"), ("instruction", "output"), ("messages",)),
     sources=(
@@ -182,7 +184,7 @@ task = Task(
     prompt=prompt,
     answer=Span(passage=passage, max_new_tokens=64),
     metrics=("squad",),
-    select_by="f1",
+    select_by=Criterion(metric="f1"),
     samples=(
         Question(question="When was the mill built?", passage=_MILL),
         Question(question="What is the mill today?", passage=_MILL),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from core.labels import label_of, text_of
-from core.task import Choice, Example, Input, Row, Source, Task
+from core.task import Choice, Criterion, Example, Input, Row, Source, Task
 
 LABELS = ("negative", "positive")
 ALSO = {
@@ -36,6 +36,8 @@ def prompt(review: Review) -> str:
 task = Task(
     title="Sentiment",
     description="Tells whether a review is positive or negative, and how sure it is.",
+    title_zh="情感分析",
+    description_zh="判断一条评论是正面还是负面，并给出把握程度。",
     input=Review,
     columns=(("text", "label"),),
     sources=(
@@ -47,7 +49,7 @@ task = Task(
     prompt=prompt,
     answer=Choice(labels=LABELS),
     metrics=("classification",),
-    select_by="macro_f1",
+    select_by=Criterion(metric="macro_f1"),
     samples=(
         Review(text="The soup was warm, the waiter was kind, and we stayed until midnight."),
         Review(text="Two hours of my life that I will never get back."),

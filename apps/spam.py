@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from core.labels import label_of, text_of
-from core.task import Choice, Example, Input, Row, Source, Task
+from core.task import Choice, Criterion, Example, Input, Row, Source, Task
 
 LABELS = ("ham", "spam")
 ALSO = {
@@ -37,6 +37,8 @@ def prompt(message: Message) -> str:
 task = Task(
     title="Spam",
     description="Tells unwanted advertising and fraud (spam) from real messages (ham).",
+    title_zh="垃圾信息识别",
+    description_zh="区分垃圾广告、诈骗信息（spam）与正常信息（ham）。",
     input=Message,
     columns=(("text", "label"),),
     sources=(
@@ -47,7 +49,7 @@ task = Task(
     prompt=prompt,
     answer=Choice(labels=LABELS),
     metrics=("classification",),
-    select_by="mcc",
+    select_by=Criterion(metric="mcc"),
     samples=(
         Message(text="Are we still meeting at six? I can bring the tickets."),
         Message(text="WINNER!! Claim your prize of £500 now, call 0800 123 456"),

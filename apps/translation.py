@@ -10,7 +10,7 @@ from pydantic import Field
 from core.errors import BadData
 from core.labels import text_of
 from core.language import language_of
-from core.task import Example, Input, Row, Source, Task, Text
+from core.task import Criterion, Example, Input, Row, Source, Task, Text
 
 Direction = Literal["auto", "en-zh", "zh-en"]
 ALSO = {
@@ -70,6 +70,8 @@ def copy_the_source(sentence: Sentence) -> str:
 task = Task(
     title="Translation",
     description="Translates between English and Chinese.",
+    title_zh="翻译",
+    description_zh="中英互译。",
     input=Sentence,
     columns=(("en", "zh"), ("translation",)),
     sources=(
@@ -81,7 +83,7 @@ task = Task(
     prompt=prompt,
     answer=Text(max_new_tokens=128),
     metrics=("translation",),
-    select_by="chrf_*",
+    select_by=Criterion(metric="chrf", over_parts="mean"),
     samples=(
         Sentence(text="I am a student."),
         Sentence(text="I like you.", direction="en-zh"),

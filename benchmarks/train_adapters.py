@@ -47,14 +47,14 @@ OWN_SPAM = str(SAMPLES / "spam")
 E2E = {"meaning_representation": "prompt", "human_reference": "completion"}
 ENGLISH: Mapping[str, Sequence[Part]] = {
     "sentiment": (
-        Part(path="sentiment/sst2", rows=24_000, keep=five_words),
-        Part(path="sentiment/imdb", rows=2_400),
+        Part(path="sentiment/sst2", rows=14_000, keep=five_words),
+        Part(path="sentiment/imdb", rows=1_200),
         Part(path="sentiment/online_shopping", rows=300),
         Part(path=OWN_SENTIMENT, rows=198),
     ),
     "spam": (
         Part(path="spam/sms_spam", rows=4_100),
-        Part(path="spam/enron_spam", rows=1_200),
+        Part(path="spam/enron_spam", rows=800),
         Part(path=OWN_SPAM, rows=164),
     ),
     "generation": (Part(path="generation/e2e_nlg", rows=5_000, rename=E2E),),
@@ -75,16 +75,16 @@ BILINGUAL: Mapping[str, Sequence[Part]] = {
         Part(path=OWN_SENTIMENT, rows=198),
     ),
     "qa": (
-        Part(path="qa/cmrc2018", rows=1_600),
-        Part(path="qa/qamr", rows=600),
-        Part(path="chat/alpaca_zh", rows=200),
+        Part(path="qa/cmrc2018", rows=800),
+        Part(path="qa/qamr", rows=400),
+        Part(path="chat/alpaca_zh", rows=100),
     ),
     "spam": (
-        Part(path="spam/sms_spam", rows=1_800),
+        Part(path="spam/sms_spam", rows=1_500),
         Part(path="spam/enron_spam", rows=250),
         Part(path=OWN_SPAM, rows=164),
     ),
-    "generation": (Part(path="generation/e2e_nlg", rows=1_800, rename=E2E),),
+    "generation": (Part(path="generation/e2e_nlg", rows=1_500, rename=E2E),),
 }
 MIXTURES = {"smollm2": ENGLISH, "gemma3": BILINGUAL, "mini": BILINGUAL}
 KEYS: Mapping[str, Sequence[str]] = {
@@ -94,7 +94,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     ),
     "spam": (
         *("--lora.r", "8", "--max-length", "200", "--max-eval-rows", "400"),
-        *("--per-device-train-batch-size", "16", "--num-train-epochs", "3"),
+        *("--per-device-train-batch-size", "16", "--num-train-epochs", "2"),
     ),
     "generation": ("--lora.r", "16", "--lora.lora-alpha", "32", "--max-length", "256"),
     "qa": (

@@ -174,7 +174,7 @@ def _results(
         seed=seed,
         resamples=resamples,
         passport=read_passport(folder) if folder else None,
-        log=folder.parent / "log.jsonl" if folder else None,
+        adapter=folder,
         documents=pretraining_texts(pretraining or [], service.tasks),
         device=str(service.engine.backbone.device),
     )
@@ -187,7 +187,8 @@ def _write(
 
     from core import store
     from finetune.report import predictions, render, score_table
-    from finetune.report.edition import Edition
+    from finetune.report.sections import overview
+    from finetune.report.sections.edition import Edition
 
     folder = output or store.new_run(Path("runs"), results.task, "evaluation")
     page = render.write(results, folder, language)
@@ -197,7 +198,7 @@ def _write(
     console().print(score_table.table(results))
     for name, signature in results.signatures.items():
         typer.echo(f"{name}: {signature}")
-    banner, why = render.warning(Edition(results, "en"))
+    banner, why = overview.warning(Edition(results, "en"))
     if banner:
         console().print(f"[bold red]{escape(banner)}[/]\n{escape(why)}")
     typer.echo(f"{results.verdict.sentence}\n{page}")

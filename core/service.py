@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.adapters import registry
 from core.adapters.passport import Passport, read_passport
 from core.application import Application
-from core.errors import MissingAdapter, UnknownTask, nearest
+from core.errors import Damaged, MissingAdapter, UnknownTask, nearest
 from core.task import Task
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """Applications on one engine; an adapter is loaded when it is first asked for, and kept."""
+    """Applications on one engine; an adapter is loaded when it is first asked for, and kept.
+
+    One that is installed later takes the place of the one before it: rows that run end with the old one.
+    """
 
     def __init__(self, backbone: Backbone, tasks: Mapping[str, Task[Any]]) -> None:
         from core.engine.engine import Engine
@@ -27,6 +30,8 @@ class Service:
         self.tasks = dict(tasks)
         self.engine: Engine = Engine(backbone)
         self._passports: dict[str, Passport] = {}
+        self._versions: dict[str, tuple[int, ...]] = {}
+        """The versions that were installed when an adapter was loaded."""
         self._lock = threading.Lock()
 
     def application(self, name: str, folder: Path | None = None) -> Application[Any]:
@@ -39,13 +44,26 @@ class Service:
         prompt are not those it was trained with.
         """
         task = self.task(name)
-        chosen = folder or self.find(name)
-        key = f"{name}={chosen.resolve()}"
+        key = f"{name}={folder.resolve()}" if folder else name
+        there = tuple(registry.standing(task.name, self.engine.backbone.name))
         with self._lock:
-            if key not in self._passports:
-                self._passports[key] = self._load(key, task, chosen)
+            if key not in self._passports or (not folder and self._versions[key] != there):
+                self._passports[key] = self._load(key, task, folder or self.find(name))
+                self._versions[key] = there
         point = self._passports[key].operating_point
         return Application(task, self.engine, key, operating_point=point)
+
+    def unload(self, name: str, folder: Path | None = None) -> None:
+        """Take an adapter out of memory once its rows are done; asked for again, it is loaded again."""
+        only = f"{name}={folder.resolve()}" if folder else None
+        with self._lock:
+            keys = [only] if only else [k for k in self._passports if k.partition("=")[0] == name]
+            loaded = [key for key in keys if key in self._passports]
+            for key in loaded:
+                del self._passports[key]
+                self.engine.adapters.delete(key)
+        if not loaded:
+            raise MissingAdapter(f"No adapter {name!r} is loaded.")
 
     def bare(self, name: str) -> Application[Any]:
         """The backbone without an adapter, asked in the task's words."""
@@ -76,6 +94,8 @@ class Service:
         return self.tasks[wanted]
 
     def _load(self, key: str, task: Task[Any], folder: Path) -> Passport:
+        from core.adapters.weights import idle, read_weights
+
         passport = read_passport(folder)
         if passport.task != task.name:
             raise MissingAdapter(
@@ -88,5 +108,9 @@ class Service:
             folder=folder,
         )
         passport.check_files(folder)
+        if idle(read_weights(folder)):
+            raise Damaged(
+                f"The adapter in {folder} changes no answer: its weights are zero. Train it first."
+            )
         self.engine.adapters.load(key, folder)
         return passport

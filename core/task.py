@@ -8,10 +8,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from core.errors import BadSetting
+
 Row = Mapping[str, Any]
 Language = Literal["en", "zh"]
-MetricName = Literal["classification", "translation", "squad", "completion", "language_model"]
-"""A metric module of `core/metrics`; each computes several named values."""
 
 
 class Input(BaseModel):
@@ -74,6 +74,21 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """The value that decides: which checkpoint is kept, and whether a model is worth having.
+
+    Whether a better model has more or less of it stands with the metric, in
+    `finetune/evaluation/metrics`.
+    """
+
+    metric: str
+    """Its name there, such as 'mcc', or one of its values, such as 'recall_spam'."""
+    over_parts: Literal["unnamed", "mean"] = "unnamed"
+    """'unnamed': rows that belong to no part decide, and the mean of the parts where there are none.
+    'mean': all parts count alike, such as the two directions of a translation."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task(Generic[In]):
     """A whole task. `name` is the file's name in `apps/`, set by the registry.
 
@@ -91,9 +106,10 @@ class Task(Generic[In]):
     read: Callable[[Row], Iterable[Example[In] | Skip[In]]]
     prompt: Callable[[In], str]
     answer: Choice | Text | Span[In]
-    metrics: tuple[MetricName, ...]
-    select_by: str
-    """The value of the metrics that picks the best checkpoint; a trailing * averages several."""
+    metrics: tuple[str, ...]
+    """Sets of metrics, or single ones, by their names in `finetune/evaluation/metrics`."""
+    select_by: Criterion
+    """What picks the best checkpoint, and decides what a model is worth."""
     samples: tuple[In, ...]
     trivial: Callable[[In], str] | None = None
     """An answer that costs nothing (copy the source, first sentence): the baseline to beat."""
@@ -104,7 +120,17 @@ class Task(Generic[In]):
     """The field of the input that is cut, and said to be cut, when the prompt is too long."""
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     """Columns → what others call them; a column that may be missing stands here as well."""
+    title_zh: str = field(default="", compare=False)
+    """What a Chinese reader is shown; the English one where it is empty."""
+    description_zh: str = field(default="", compare=False)
     name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.select_by, Criterion):
+            raise BadSetting(
+                f"select_by of {self.title!r} is {self.select_by!r}; it takes a criterion, as "
+                "Criterion(metric='macro_f1') or Criterion(metric='chrf', over_parts='mean')."
+            )
 
     @property
     def prompt_hash(self) -> str:

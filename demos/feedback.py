@@ -64,7 +64,9 @@ def _listing(frame: Frame, tab: gr.Tab) -> None:
         )
         delete = frame.say(gr.Button(size="sm", min_width=110, scale=1), value=words.DELETE)
         training = frame.say(gr.Button(size="sm", min_width=140, scale=1), value=words.EXPORT)
-        preferences = frame.say(gr.Button(size="sm", min_width=140, scale=1), value=words.PREFERENCES)
+        preferences = frame.say(
+            gr.Button(size="sm", min_width=140, scale=1), value=words.PREFERENCES
+        )
     note = gr.HTML("", elem_classes="bare")
     file = frame.say(gr.File(visible=False, interactive=False), label=words.FILE)
 
@@ -192,7 +194,7 @@ def prepare(task: Task[Any], backbone: str, *, bundled: bool) -> tuple[Path, lis
     made = export.training_rows(task, Feedback().entries(Query(task=task.name)), side="train")
     if not made.rows:
         raise BadInput(
-            f"No feedback on {task.title.lower()} says what is right. Press a thumb below some answers."
+            f"No feedback on {task.title.lower()} says what is right. Mark some answers first."
         )
     path = store.home() / "feedback" / f"{task.name}-{uuid.uuid4().hex[:8]}.jsonl"
     sources = [str(export.write(made.rows, path))]

@@ -113,7 +113,7 @@ def _scored(task: Task[Any], folder: Any) -> str:
         passport = read_passport(folder)
     except QuintetError as error:
         return f'<td class="text" colspan="2">{escape(str(error))}</td>'
-    found = runs.headline(passport.model_dump(), task.select_by)
+    found = runs.headline(passport.model_dump(), task.select_by.metric)
     said = f"{found[0].replace('_', ' ')} {number(found[1])}" if found else "–"
     return f'<td class="brief">{escape(passport.created[:10])}</td><td class="brief">{escape(said)}</td>'
 

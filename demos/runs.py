@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,17 +121,17 @@ def read_log(folder: Path) -> Log:
     )
 
 
-def headline(scores: Mapping[str, Any], select_by: str) -> tuple[str, float, float | None] | None:
-    """Of a passport, the metric that picks the task's checkpoints: name, value, and the best baseline's."""
-    metrics, name = scores.get("metrics", {}), select_by.lstrip("-").rstrip("*")
-    chosen = [key for key in metrics if key == name] or [k for k in metrics if k.startswith(name)]
+def headline(scores: Mapping[str, Any], metric: str) -> tuple[str, float, float | None] | None:
+    """Of a passport, the metric that picks checkpoints: name, value, and the best baseline's."""
+    metrics = scores.get("metrics", {})
+    chosen = covered(metric, metrics)
     if not chosen:
         return None
     baseline = scores.get("baseline", {})
     value = sum(metrics[key] for key in chosen) / len(chosen)
     known = all(key in baseline for key in chosen)
     other = sum(baseline[key] for key in chosen) / len(chosen) if known else None
-    return name.rstrip("_"), float(value), other
+    return metric, float(value), other
 
 
 def planned_steps(run: Run) -> int:
@@ -158,6 +158,12 @@ def still_written(folder: Path) -> bool:
         return time.time() - (folder / "log.jsonl").stat().st_mtime < _QUIET
     except OSError:
         return False
+
+
+def covered(metric: str, names: Iterable[str]) -> list[str]:
+    """The value of that name, or else those of its parts, such as the two directions of a translation."""
+    known = list(names)
+    return [metric] if metric in known else [k for k in known if k.startswith(f"{metric}_")]
 
 
 def promotion(run: Run) -> Mapping[str, Any]:

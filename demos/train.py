@@ -68,7 +68,7 @@ def _form(frame: Frame) -> gr.State:
     command = frame.say(
         gr.Textbox(
             _command(first, names[0], "", 3, 0, False, ""), interactive=False,
-            buttons=["copy"], lines=1, max_lines=4,
+            buttons=["copy"], lines=2, max_lines=4,
         ),
         label=words.COMMAND,
     )  # fmt: skip

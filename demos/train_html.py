@@ -83,7 +83,7 @@ def shown(run: Run, task: Task[Any]) -> str:
 
 
 def _score(run: Run, task: Task[Any]) -> str:
-    found = runs.headline(run.scores, task.select_by)
+    found = runs.headline(run.scores, task.select_by.metric)
     if found is None:
         return ""
     name, value, other = found
@@ -109,10 +109,7 @@ def _curves(run: Run, task: Task[Any]) -> str:
 
 def chosen_metric(log: runs.Log, task: Task[Any]) -> str:
     """The logged metric that picks the checkpoint, or the first that was logged."""
-    name = task.select_by.lstrip("-").rstrip("*")
-    known = [one for one in log.metrics if one == name] or [
-        o for o in log.metrics if o.startswith(name)
-    ]
+    known = runs.covered(task.select_by.metric, log.metrics)
     return next(iter([*known, *log.metrics]), "")
 
 
@@ -140,7 +137,7 @@ def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]]) -> str:
 
 def _row(run: Run, tasks: dict[str, Task[Any]]) -> str:
     log = runs.read_log(run.folder)
-    found = runs.headline(run.scores, tasks[run.task].select_by)
+    found = runs.headline(run.scores, tasks[run.task].select_by.metric)
     score = f"{found[0].replace('_', ' ')} {number(found[1])}" if found else "–"
     baseline = number(found[2]) if found and found[2] is not None else "–"
     data = ", ".join(Path(str(one)).name for one in run.settings.get("data", ()))

@@ -33,6 +33,17 @@ _PASSPORT = {
     "created": "2026-11-24T09:23:32Z",
 }  # fmt: skip
 
+_TRAINING = {
+    "backbone": "quintet-mini", "sources": _PASSPORT["data"], "rows": 18_204, "seed": 0,
+    "parameters": 589_824, "rank": 8, "modules": ("down_proj", "q_proj", "v_proj"), "steps": 1000,
+    "tokens": 2_100_000, "seconds": 231.4, "baseline_rows": 18_204, "same_rows": True,
+    "settings": {
+        "task": "sentiment", "learning_rate": 0.001, "num_train_epochs": 3.0,
+        "per_device_train_batch_size": 16, "max_length": 256, "optim": "adamw", "weight_decay": 0.0,
+        "lora": {"r": 8},
+    },
+}  # fmt: skip
+
 
 def measured(value: float, half: float, rows: int = 1000) -> dict[str, Any]:
     return {"value": value, "low": value - half, "high": value + half, "rows": rows}
@@ -103,6 +114,7 @@ def sentiment() -> Results:
     return Results.model_validate(dict(
         task="sentiment", title="Sentiment",
         description="Tells whether a review is positive or negative, and how sure it is.",
+        title_zh="情感分析", description_zh="判断一条评论是正面还是负面，并给出把握程度。",
         data="sentiment/sst2, sentiment/online_shopping, sentiment/chnsenticorp (test)", rows=1000, seed=0,
         resamples=2000, created="2026-11-24T09:31:07Z", subject="sentiment@3",
         verdict=dict(metric="macro_f1", baseline="TF-IDF + logistic regression", better=True, sentence=(
@@ -158,7 +170,7 @@ def sentiment() -> Results:
         commands=("quintet finetune sentiment --seed 0 --output runs/sentiment/20261124-091204-mini",
                   "quintet evaluate sentiment --adapter runs/sentiment/20261124-091204-mini/adapter "
                   "--against baselines,base,sentiment@2 --seed 0 --output report"),
-        passport=_PASSPORT, learning=_learning(),
+        passport=_PASSPORT, learning=_learning(), training=_TRAINING,
     ))  # fmt: skip
 
 
@@ -235,8 +247,11 @@ def qa() -> Results:
         signatures={"f1": HOSTILE}, mistakes=wrong,
         leaks=dict(looked_in={"training": 9000}, exact=1, near=0, without={},
                    pairs=[dict(row=3, text=LONG, source=HOSTILE, other=HOSTILE, similarity=1.0)]),
-        slices=[dict(by="source", name=HOSTILE, measured=measured(41, 5, 300))],
+        slices=[dict(by="source", name=HOSTILE, measured=measured(41, 5, 300)),
+                dict(by="part", name="", measured=measured(45, 4, 480)),
+                dict(by="part", name="chat", measured=measured(9.8, 2.4, 120))],
         data_card=_CARD | dict(sources=(HOSTILE,), labels={}, problems=(HOSTILE, f"```\n{HOSTILE}\n````")),
+        training={"backbone": HOSTILE, "sources": HOSTILE, "settings": {HOSTILE: HOSTILE}},
         environment=_ENVIRONMENT, commands=("quintet evaluate qa --data '<script>'",),
     ))  # fmt: skip
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 SIXTH = """
 from __future__ import annotations
-from core.task import Choice, Example, Input, Task
+from core.task import Choice, Criterion, Example, Input, Task
 
 class Line(Input):
     text: str
@@ -27,7 +27,7 @@ task = Task(
     title="Shouting", description="Is it loud?", input=Line, columns=(("text", "label"),), sources=(),
     read=lambda row: [Example(input=Line(text=row["text"]), answers=(row["label"],))],
     prompt=lambda line: f"{line.text}\\nLoud:", answer=Choice(labels=("no", "yes")),
-    metrics=("classification",), select_by="macro_f1", samples=(Line(text="HEY"),),
+    metrics=("classification",), select_by=Criterion(metric="macro_f1"), samples=(Line(text="HEY"),),
 )
 """
 

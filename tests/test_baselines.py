@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.errors import BadData
-from core.task import Choice, Example, Input, MetricName, Span, Task, Text
+from core.task import Choice, Criterion, Example, Input, Span, Task, Text
 from finetune.evaluation.answers import Answers
 from finetune.evaluation.baselines import baselines
 
@@ -23,7 +23,7 @@ def copy_source(input: Asked) -> str:
 
 
 def toy(
-    answer: Any, metrics: tuple[MetricName, ...], trivial: Callable[[Asked], str] | None = None
+    answer: Any, metrics: tuple[str, ...], trivial: Callable[[Asked], str] | None = None
 ) -> Task[Asked]:
     return Task(
         title="Toy",
@@ -35,7 +35,7 @@ def toy(
         prompt=lambda input: input.text,
         answer=answer,
         metrics=metrics,
-        select_by="",
+        select_by=Criterion(metric=""),
         samples=(),
         trivial=trivial,
         name="toy",

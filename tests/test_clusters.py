@@ -7,7 +7,7 @@ from core.application import Prediction
 from core.task import Example
 from finetune.evaluation.answers import Answers
 from finetune.evaluation.clusters import groups_of, rows_of
-from finetune.evaluation.counts import count
+from finetune.evaluation.metrics.counts import count
 
 
 def test_references_of_one_prompt_belong_together():

@@ -17,7 +17,7 @@ from core import backbone as backbones
 ROOT = Path(__file__).parents[1]
 SIXTH = """
 from core.labels import label_of, text_of
-from core.task import Choice, Example, Input, Task
+from core.task import Choice, Criterion, Example, Input, Task
 
 class Line(Input):
     text: str
@@ -28,7 +28,7 @@ task = Task(
         Example(input=Line(text=text_of(row, "text")), answers=(label_of(row["label"], ("no", "yes")),))
     ],
     prompt=lambda line: f"{line.text}\\nLoud:", answer=Choice(labels=("no", "yes")),
-    metrics=("classification",), select_by="macro_f1", samples=(Line(text="HELLO"),),
+    metrics=("classification",), select_by=Criterion(metric="macro_f1"), samples=(Line(text="HELLO"),),
 )
 """
 

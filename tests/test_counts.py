@@ -13,7 +13,8 @@ import apps
 from core.application import Likelihood, Prediction
 from core.task import Example
 from finetune.evaluation.answers import Answers
-from finetune.evaluation.counts import Counts, count, deciding
+from finetune.evaluation.metrics.counts import Counts, count
+from finetune.evaluation.metrics.deciding import deciding
 from finetune.evaluation.scoring import measure
 
 WORDS = ("river", "mill", "the", "old", "stone", "red", "house", "河边", "磨坊", "老", "红")
@@ -110,7 +111,7 @@ def test_values_are_in_their_range_and_do_not_depend_on_the_order_of_rows(seed):
                 assert low <= one.of_all() <= high
 
 
-def test_the_deciding_value_is_the_mean_of_what_select_by_names():
+def test_the_deciding_value_is_the_mean_of_what_the_criterion_names():
     task, (examples, answers) = apps.load("translation"), made("translation", 1)
     counted = count(task, examples, answers)
     found = deciding(task, counted)

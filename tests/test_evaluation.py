@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from accelerate.state import AcceleratorState
+from matplotlib.axes import Axes
 from rich.console import Console
 
 import apps
@@ -15,7 +17,7 @@ from core import backbone as backbones
 from core.application import Application
 from core.engine.engine import Engine
 from core.errors import BadData, BadSetting
-from core.task import Example
+from core.task import Criterion, Example
 from finetune.data.examples import Reading, read_examples
 from finetune.data.training_data import Request, gather
 from finetune.evaluation import comparison
@@ -191,6 +193,19 @@ def test_a_baseline_with_other_rows_is_starved_and_nothing_better_is_claimed(tra
     assert "Not all rows" in render.markdown(results)  # what it learned is not known either
 
 
+def test_next_to_the_bare_backbone_no_baseline_is_starved(trained, unseen):
+    asked = [Contestant("base", "base", Application(TASK, trained[0]))]
+    found = comparison.evaluate(asked, unseen, FEW, name="toy", own=False)
+    results = build(found, commands=(), resamples=300)
+    assert not results.verdict.starved
+    assert "starved" not in {one.outcome for one in results.comparisons}
+    assert results.leaks and results.leaks.known
+    assert results.leaks.looked_in == {"rows of the baselines": len(FEW)}
+    page = render.html(results)
+    assert "beating them proves nothing" not in page and "Not all rows" not in page
+    assert "the bare backbone has learned none" in page
+
+
 def test_a_baseline_with_all_the_rows_is_hard_to_beat(trained, unseen):
     many = [one for row in rows(PLACES[:5]) for one in TASK.read(row)]
     results = judged(trained[0], unseen, "good", train=many)
@@ -245,6 +260,11 @@ def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
     results = Results.model_validate_json((folder / "report" / "results.json").read_bytes())
     assert results.passport and results.passport["task"] == "sentiment"
     assert results.learning and results.learning[-1]["step"] > 50
+    how = results.training
+    assert how and how.same_rows and how.baseline_rows == how.rows > 100
+    assert how.parameters and how.rank and how.settings["learning_rate"] == QUICK.learning_rate
+    assert how.steps == results.learning[-1]["step"] and how.seconds and how.tokens
+    assert "data" not in how.settings  # a report says nothing of the machine
     page = (folder / "report" / "report.html").read_text(encoding="utf-8")
     assert results.verdict.sentence.split(" ")[0] in page
     assert "model-index" in (folder / "adapter" / "README.md").read_text(encoding="utf-8")
@@ -264,14 +284,50 @@ def test_a_run_leaves_its_report_and_the_card_of_its_adapter(trained):
     assert [sum(row) for row in zip(*shares, strict=True)] == pytest.approx([1] * results.rows)
 
 
-def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen):
-    task = dataclasses.replace(TASK, select_by="mcc")
+def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen, tmp_path, monkeypatch):
+    task = dataclasses.replace(TASK, select_by=Criterion(metric="mcc"))
     turned = cross_task._cell(
         "turned", Application(task, trained[0], "mislabelled"), unseen.examples
     )
     assert turned.value < -0.5
     found = cross_task.Matrix(("turned",), (task.name,), (turned,))
     assert str(next(cross_task.table(found).columns[2].cells)).startswith("-")
+    drawn = []
+    monkeypatch.setattr(Axes, "text", lambda self, x, y, said, **about: drawn.append(said))
+    cell = dataclasses.replace(turned, adapter=cross_task.BASE)
+    found = cross_task.Matrix((cross_task.BASE,), (task.name,), (cell,))
+    cross_task.draw(found, tmp_path / "matrix.png", {task.name: task})
+    assert drawn[0] == f"{turned.value:.3g}" and drawn[0].startswith("-")
+
+
+def test_the_matrix_says_what_one_label_leaves_undefined(trained, unseen, tmp_path):
+    only = [one for one in unseen.examples if one.answers == ("positive",)][:8]
+    task = dataclasses.replace(TASK, select_by=Criterion(metric="mcc"))
+    cell = cross_task._cell(cross_task.BASE, Application(task, trained[0], "good"), only)
+    found = cross_task.Matrix((cross_task.BASE,), (task.name,), (cell,))
+    assert cell.value is None
+    assert str(next(cross_task.table(found).columns[2].cells)).startswith("undefined / ")
+    cross_task.draw(found, tmp_path / "matrix.png", {task.name: task})
+
+
+def test_what_was_trained_in_half_precision_is_scored_as_it_is_served(tmp_path, tokenizer):
+    sources = (written(tmp_path / "rows.jsonl", rows(PLACES[:2])),)
+    settings = QUICK.model_copy(update={"max_steps": 4, "bf16": "on"})
+    request = Request(
+        task=TASK, sources=sources, settings=settings, output=tmp_path / "run", device="cpu"
+    )
+    engine = Engine(backbones.create("nano", tokenizer, seed=0))
+    # accelerate keeps one precision for a whole process, and the other runs here took another.
+    AcceleratorState._reset_state()
+    run = finetuning.finetune(request, engine, gather(request), QUIET)
+    AcceleratorState._reset_state()
+    table = pq.read_table(run.folder / "report" / "predictions.parquet").to_pylist()
+    served = Engine(backbones.create("nano", tokenizer, seed=0))
+    served.adapters.load("served", run.folder / "adapter")
+    inputs = [TASK.input(text=row["input.text"]) for row in table]
+    for row, one in zip(table, Application(TASK, served, "served").predict(inputs), strict=True):
+        scored = row["adapter.probability.positive"]
+        assert scored == pytest.approx(one.probabilities["positive"], abs=1e-5)
 
 
 def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen):

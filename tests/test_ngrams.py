@@ -89,6 +89,15 @@ def test_xz_needs_fewer_bits_than_the_unigram_for_what_it_has_read() -> None:
     assert bits_per_byte(xz(STORIES, MORE)) < bits_per_byte(unigram(STORIES, MORE)) / 2
 
 
+def test_xz_has_read_all_training_text() -> None:
+    train = [f"{MILL} {number}" for number in range(20_000)] + ["zebra xylophone quixotic jugglers"]
+    known, unknown = (
+        xz(train, [text])[0].nats
+        for text in ("zebra xylophone quixotic jugglers", "zobra xelyphino quaxitoc jogglurs")
+    )
+    assert known < unknown / 2
+
+
 @pytest.mark.parametrize("context", ["th", "zh", "zz", "he", " m"])
 def test_the_probabilities_of_all_symbols_are_one_together(context: str) -> None:
     texts = [numbers(text) for text in ("the mill$", "this mill$", "that$")]

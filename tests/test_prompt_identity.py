@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import apps
-from core.task import Choice, Input, Task
+from core.task import Choice, Criterion, Input, Task
 
 PLAIN = '''
 from core.language import language_of
-from core.task import Choice, Input, Task
+from core.task import Choice, Criterion, Input, Task
 from pydantic import Field
 
 _FRAME = "Message"
@@ -41,7 +41,7 @@ def prompt(line: Line) -> str:
 task = Task(
     title="Lines", description="", input=Line, columns=(("text",),), sources=(),
     read=lambda row: [], prompt=prompt, answer=Choice(labels=("no", "yes")),
-    metrics=("classification",), select_by="accuracy", samples=(Line(text="a"),),
+    metrics=("classification",), select_by=Criterion(metric="accuracy"), samples=(Line(text="a"),),
 )
 '''
 
@@ -98,7 +98,7 @@ class Line(Input):
 def lines(prompt) -> Task:
     return Task(
         title="", description="", input=Line, columns=(), sources=(), read=lambda row: [],
-        prompt=prompt, answer=Choice(labels=("a", "b")), metrics=(), select_by="", samples=(),
+        prompt=prompt, answer=Choice(labels=("a", "b")), metrics=(), select_by=Criterion(metric=""), samples=(),
     )  # fmt: skip
 
 

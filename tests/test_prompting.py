@@ -17,7 +17,7 @@ from core.engine.prompting import (
     mark_ids,
 )
 from core.errors import BadInput, BadSetting
-from core.task import Choice, Example, Input, Row, Task, Text
+from core.task import Choice, Criterion, Example, Input, Row, Task, Text
 
 
 class Note(Input):
@@ -48,7 +48,7 @@ def made(prompt=framed, answer=None) -> Task[Note]:
         prompt=prompt,
         answer=answer or Text(max_new_tokens=20),
         metrics=("completion",),
-        select_by="f1",
+        select_by=Criterion(metric="f1"),
         samples=(),
     )
 

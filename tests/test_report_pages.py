@@ -22,6 +22,9 @@ from finetune.report.results import Results
 from finetune.report.words import LANGUAGES
 
 CHROMIUM = shutil.which("chromium")
+_CUT = """[...document.querySelectorAll('.scroll')].filter(
+  one => innerWidth < 640 && one.scrollWidth > one.clientWidth + 1).map(one => one.textContent.slice(0, 80))"""
+"""Tables that a telephone shows only a part of."""
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -76,6 +79,11 @@ def page(folder) -> str:
 @pytest.fixture(scope="module")
 def markdown(folder) -> str:
     return (folder / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def full_page() -> str:
+    return render.html(report_fixtures.sentiment())
 
 
 def test_a_page_is_well_formed_and_names_its_language(page, language):
@@ -160,22 +168,112 @@ def test_baselines_stand_first_and_the_judged_entry_last():
     assert re.findall(r'<th scope="row"><span[^>]*>(.*?)</span>', table) == names
 
 
-@pytest.mark.parametrize(
-    ("results", "marked"),
-    [(report_fixtures.sentiment, ["sentiment@3"] * 3), (report_fixtures.minimal, [])],
-)
-def test_the_best_value_of_a_column_is_marked_where_there_are_several(results, marked):
-    table = render.html(results()).split("<tbody>")[1].split("</tbody>")[0]
+def without(results: Results, *names: str) -> Results:
+    """Results as they were without these entries."""
+    entries = [one for one in results.entries if one.name not in names]
+    compared = [one for one in results.comparisons if one.against not in names]
+    return results.model_copy(update={"entries": entries, "comparisons": compared})
+
+
+def marked(results: Results) -> list[str]:
+    """The entries whose values are called the best, once for each value."""
+    table = render.html(results).split("<tbody>")[1].split("</tbody>")[0]
     rows = re.findall(r"<tr.*?</tr>", table, re.DOTALL)
-    assert [
-        name for row in rows for name in marked[:1] if name in row for _ in range(row.count("best"))
-    ] == marked
+    names = [re.findall(r'class="q">(.*?)</span>', row)[0] for row in rows]
+    return [
+        name
+        for name, row in zip(names, rows, strict=True)
+        for _ in range(row.count('class="mark"'))
+    ]
+
+
+def test_the_best_value_of_a_column_is_marked():
+    found = without(report_fixtures.sentiment(), "sentiment@2")
+    assert marked(found) == ["▸\u00a0sentiment@3"] * 3
+
+
+def test_nothing_is_the_best_where_another_may_be_as_good():
+    assert marked(report_fixtures.sentiment()) == []  # sentiment@2 is not told apart
+    assert marked(report_fixtures.minimal()) == []
+
+
+def test_the_verdict_the_main_figure_and_what_to_do_next_come_first(full_page):
+    places = [
+        full_page.index(part)
+        for part in ('class="verdict"', 'id="figure-entries"', 'class="steps"', 'id="scores"')
+    ]
+    assert places == sorted(places)
+
+
+def test_what_to_do_next_follows_from_the_results():
+    good, bad = (render.markdown(one()) for one in (ALL["sentiment"], ALL["translation"]))
+    assert "Calibrate it" in good and "`quintet calibrate sentiment" in good
+    assert "Train on more rows" not in good and "Calibrate it" not in bad
+    assert "weakest by source on" in good and "weakest" not in bad  # chrF of two languages
+    assert "Train on more rows" in bad and "Score more rows: 72" in bad
+    assert "Compare it with baselines" in render.markdown(report_fixtures.minimal())
+
+
+def test_comparisons_are_told_in_a_sentence_and_folded(full_page):
+    section = full_page.split('<section id="comparisons"')[1].split("</section>")[0]
+    said = "better than majority, TF-IDF + logistic regression, base; no proven difference from"
+    assert said in section.split("<details>")[0]
+    assert "<table>" not in section.split("<details>")[0] and "<table>" in section
+
+
+def test_how_it_was_trained_is_told(full_page):
+    section = Page(full_page.split('<section id="training"')[1].split("</section>")[0]).text
+    for said in (
+        "589,824 (LoRA, rank 8)",
+        "the same 18,204 rows",
+        "Optimiser steps1,000",
+        "0.001",
+        "4 min",
+    ):
+        assert said in section
+
+
+def test_terms_are_explained_once_and_folded(full_page):
+    section = full_page.split('<section id="glossary"')[1].split("</section>")[0]
+    assert section.count("<dt>") > 10 and "<details>" in section.split("<dt>")[0]
+
+
+def test_a_chinese_report_names_the_task_its_entries_and_its_metrics_in_chinese():
+    text = Page(render.html(report_fixtures.sentiment(), "zh")).text
+    for said in (
+        "情感分析：评测报告",
+        "判断一条评论",
+        "多数类",
+        "适配器档案",
+        "数据指纹",
+        "随机猜测",
+        "主指标",
+    ):
+        assert said in text
+    assert not re.search("护照|摘要|瞎猜|决定性指标", text)
+
+
+def test_rows_of_no_part_have_a_name_and_columns_one_number_of_decimals():
+    page = render.html(report_fixtures.qa())
+    section = page.split('<section id="slices"')[1].split("</section>")[0]
+    assert "other rows" in section
+    values = re.findall(r'data-title="Answer F1" class="n"><div>([\d.]+)', section)
+    assert len(values) == 3 and len({len(one.partition(".")[2]) for one in values}) == 1
 
 
 def test_the_chinese_verdict_holds_values_and_the_baseline():
     page = render.html(report_fixtures.translation(), "zh")
-    said = "chrF（平均）：4.2（95% 区间 3.2–5.2）；未能证明优于最佳基线“copy the source”的 4.8。"
+    said = "chrF（平均）：4.20（95% 区间 3.25–5.15）；未能证明优于最佳基线“照抄原文”的 4.80。"
     assert said in Page(page).text
+
+
+@pytest.mark.parametrize("rule", ["chrf_*", "-chrf_*", "chrf"])
+def test_results_of_earlier_versions_that_hold_a_rule_are_drawn(rule):
+    found = report_fixtures.translation()
+    old = found.model_dump(exclude={"title_zh", "description_zh", "training"})
+    old["verdict"]["metric"] = rule
+    page = render.html(Results.model_validate(old))
+    assert 'id="figure-entries"' in page and "chrF (mean) of every entry" in page
 
 
 def test_a_folder_holds_the_drawings_and_the_results(folder, results, markdown):
@@ -192,11 +290,6 @@ def test_what_is_written_is_what_is_returned_and_the_same_every_time(tmp_path):
     page = render.write(found, tmp_path, "zh").read_text(encoding="utf-8")
     assert page == render.html(found, "zh")
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == render.markdown(found, "zh")
-
-
-@pytest.fixture(scope="module")
-def full_page() -> str:
-    return render.html(report_fixtures.sentiment())
 
 
 def test_every_drawing_is_made_where_its_data_exist(full_page):
@@ -277,6 +370,7 @@ def test_a_page_is_no_wider_than_the_window_and_stays_at_home(browser, folder, w
     window.goto((folder / "report.html").as_uri())
     window.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert window.evaluate("document.documentElement.scrollWidth") <= width
+    assert window.evaluate(_CUT) == []
     assert window.evaluate("window.hacked") is None
     assert asked == [(folder / "report.html").as_uri()]
     window.close()

@@ -13,15 +13,21 @@ import pytest
 
 from core.application import Prediction
 from core.errors import BadData, BadSetting, Diverged
-from core.task import Choice, Example, Input, MetricName, Span, Task, Text
-from finetune.evaluation.scoring import Score, answer, measure, score, selected
+from core.task import Choice, Criterion, Example, Input, Span, Task, Text
+from finetune.evaluation.metrics.deciding import selected
+from finetune.evaluation.scoring import Score, answer, measure, score
 
 
 class Asked(Input):
     text: str
 
 
-def toy(answer: Any, metrics: tuple[MetricName, ...], select_by: str = "") -> Task[Asked]:
+NONE = Criterion(metric="")
+BITS = Criterion(metric="bits_per_byte")
+BOTH_WAYS = Criterion(metric="chrf", over_parts="mean")
+
+
+def toy(answer: Any, metrics: tuple[str, ...], select_by: Criterion = NONE) -> Task[Asked]:
     return Task(
         title="Toy",
         description="A toy.",
@@ -38,10 +44,10 @@ def toy(answer: Any, metrics: tuple[MetricName, ...], select_by: str = "") -> Ta
     )
 
 
-MOOD = toy(Choice(labels=("bad", "good")), ("classification",), "macro_f1")
-TRANSLATION = toy(Text(), ("translation",), "chrf_*")
-ANSWERS = toy(Span(passage=lambda input: ""), ("squad",), "f1")
-STORY = toy(Text(), ("completion", "language_model"), "-bits_per_byte")
+MOOD = toy(Choice(labels=("bad", "good")), ("classification",), Criterion(metric="macro_f1"))
+TRANSLATION = toy(Text(), ("translation",), BOTH_WAYS)
+ANSWERS = toy(Span(passage=lambda input: ""), ("squad",), Criterion(metric="f1"))
+STORY = toy(Text(), ("completion", "language_model"), BITS)
 
 
 @dataclass
@@ -184,22 +190,46 @@ def test_a_value_that_is_not_a_number_never_becomes_a_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("select_by", "metrics", "value"),
+    ("criterion", "values", "value"),
     [
-        ("mcc", {"mcc": 0.5, "accuracy": 0.9}, 0.5),
-        ("-bits_per_byte", {"bits_per_byte": 2.0}, -2.0),
-        ("chrf_*", {"chrf_en_zh": 10.0, "chrf_zh_en": 20.0, "bleu_en_zh": 90.0}, 15.0),
-        ("f1", {"f1": 40.0, "f1_chat": 80.0}, 40.0),
-        ("f1", {"f1_chat": 80.0, "exact_match_chat": 1.0}, 80.0),
+        (Criterion(metric="mcc"), {"mcc": 0.5, "accuracy": 0.9}, 0.5),
+        (BITS, {"bits_per_byte": 2.0}, -2.0),
+        (BOTH_WAYS, {"chrf_en_zh": 10.0, "chrf_zh_en": 20.0, "bleu_en_zh": 90.0}, 15.0),
+        (BOTH_WAYS, {"chrf": 12.0}, 12.0),
+        (Criterion(metric="recall_bad"), {"recall_bad": 0.3, "recall_good": 0.9}, 0.3),
     ],
 )
 def test_what_is_selected_is_always_to_be_maximised(
-    select_by: str, metrics: dict[str, float], value: float
+    criterion: Criterion, values: dict[str, float], value: float
 ) -> None:
-    assert selected(replace(MOOD, select_by=select_by), metrics) == value
+    assert selected(replace(MOOD, select_by=criterion), values) == value
 
 
-@pytest.mark.parametrize("select_by", ["macro_f2", "-macro_f2", "chrf_*"])
-def test_selecting_by_what_was_not_measured_names_what_was(select_by: str) -> None:
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ({"f1": 40.0, "f1_chat": 80.0}, 40.0),
+        ({"f1_chat": 80.0, "exact_match_chat": 1.0}, 80.0),
+        ({"f1_chat": 80.0, "f1_tool": 40.0}, 60.0),
+    ],
+)
+def test_rows_of_no_part_decide_and_the_parts_where_there_are_none(
+    values: dict[str, float], value: float
+) -> None:
+    assert selected(ANSWERS, values) == value
+
+
+@pytest.mark.parametrize("wanted", [Criterion(metric="macro_f2"), BOTH_WAYS])
+def test_selecting_by_what_was_not_measured_names_what_was(wanted: Criterion) -> None:
     with pytest.raises(BadSetting, match="measured: macro_f1, accuracy"):
-        selected(replace(MOOD, select_by=select_by), {"macro_f1": 0.5, "accuracy": 0.5})
+        selected(replace(MOOD, select_by=wanted), {"macro_f1": 0.5, "accuracy": 0.5})
+
+
+def test_a_criterion_that_is_a_word_is_refused_with_the_way_out() -> None:
+    with pytest.raises(BadSetting, match=r"Criterion\(metric='macro_f1'\)"):
+        replace(MOOD, select_by="-bits_per_byte")
+
+
+def test_a_metric_that_there_is_not_is_refused_with_the_nearest() -> None:
+    with pytest.raises(BadSetting, match=r"'squat' is no metric; .* Did you mean 'squad'"):
+        measure(toy(Text(), ("squat",)), [example("a", "b")], [prediction("b")])

@@ -15,8 +15,8 @@ import apps
 from core.application import Prediction
 from core.task import Example
 from finetune.evaluation.answers import Answers
-from finetune.evaluation.counts import Counts, count
-from finetune.evaluation.significance import LEAST, compare, corrected, decided, interval
+from finetune.evaluation.metrics.counts import Counts, count
+from finetune.evaluation.significance import compare, corrected, decided, floor, interval
 
 TASK = apps.load("sentiment")
 
@@ -168,7 +168,10 @@ def test_tests_of_rows_that_belong_together_find_no_more_than_there_is():
 def test_what_no_permutation_reaches_has_the_floor_as_its_chance():
     ours, theirs = np.ones(200, dtype=bool), np.arange(200) < 100
     found = compare(accuracy(ours), accuracy(theirs), seed=0)
-    assert found.p_randomisation == 1 / 1001 <= LEAST
+    assert found.p_randomisation == 1 / 1001 <= floor(1000) == 0.001
+    assert compare(
+        accuracy(ours), accuracy(theirs), seed=0, resamples=100
+    ).p_randomisation <= floor(100)
 
 
 def test_few_rows_have_every_permutation_and_no_seed():

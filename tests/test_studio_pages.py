@@ -96,13 +96,14 @@ def test_a_press_of_the_thumb_keeps_a_free_answer(visit):
 
 def test_rolling_back_is_one_press_and_answers_change_hands(visit, service):
     registry.install(registry.versions("generation", BACKBONE)[1])
-    before = service.application("generation").adapter
+    before = service.find("generation")
     visit.open("Feedback")
     visit.shows("generation@2")
     visit.press("Roll back")
     visit.shows("Taken back: generation@2. Served: generation@1.")
     visit.shows("quintet adapters rollback generation")
-    assert service.application("generation").adapter != before
+    assert service.find("generation") != before
+    assert service.application("generation").task.name == "generation"
 
 
 def test_the_inside_of_a_model_is_seen_with_the_adapter_and_without(visit, service):

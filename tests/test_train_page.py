@@ -155,7 +155,7 @@ def test_a_run_of_yesterday_is_found_with_its_curves_and_its_score():
 
 def test_the_mean_of_directions_is_the_headline_of_translation():
     scores = {"metrics": {"chrf_en_zh": 10, "chrf_zh_en": 20}, "baseline": {"chrf_en_zh": 1}}
-    assert runs.headline(scores, "chrf_*") == ("chrf", 15.0, None)
+    assert runs.headline(scores, "chrf") == ("chrf", 15.0, None)
 
 
 def test_a_run_says_where_it_stands():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from core.errors import Damaged, MissingAdapter
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["WEIGHTS", "first_line", "present", "read_weights"]
+__all__ = ["WEIGHTS", "first_line", "idle", "present", "read_weights"]
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -31,6 +32,15 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         if not bool(torch.isfinite(tensor).all()):
             raise Damaged(f"{path}: {key} holds values that are not numbers. Train it again.")
     return weights
+
+
+def idle(weights: Mapping[str, Tensor]) -> bool:
+    """Whether the adapter changes no logits: it is low-rank products, and every one is zero."""
+    firsts = {key: one for key, one in weights.items() if ".lora_A." in key}
+    seconds = {key.replace(".lora_A.", ".lora_B."): one for key, one in firsts.items()}
+    if len(weights) != len(firsts) + sum(key in weights for key in seconds):
+        return False
+    return not any(bool(one.any() and weights[key].any()) for key, one in seconds.items())
 
 
 def present(folder: Path, name: str) -> Path:

@@ -73,16 +73,20 @@ class Worker:
 
     def _run(self) -> None:
         while self._fetch():
-            outbox = Outbox()
-            try:
-                self.scheduler.step(outbox)
-            except BaseException as error:  # a fault of ours must not leave anybody waiting
-                for row in self.scheduler.clear():
-                    outbox.say(row, error=error)
-            for row, changes in outbox.sent:
-                self._tell(row, **changes)
+            self._step()
         for row in [*self.scheduler.clear(), *self._inbox]:
             self._tell(row, error=Closed("The engine was closed before the answer was complete."))
+
+    def _step(self) -> None:
+        """In a function of its own: what waits for work must hold no row, and so no engine."""
+        outbox = Outbox()
+        try:
+            self.scheduler.step(outbox)
+        except BaseException as error:  # a fault of ours must not leave anybody waiting
+            for row in self.scheduler.clear():
+                outbox.say(row, error=error)
+        for row, changes in outbox.sent:
+            self._tell(row, **changes)
 
     def _fetch(self) -> bool:
         """Wait for work and take it; False once it is time to end."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from core.application import Likelihood, Prediction
+if TYPE_CHECKING:
+    from core.application import Likelihood, Prediction
 
 Kind = Literal["baseline", "base", "adapter"]
 

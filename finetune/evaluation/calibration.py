@@ -15,7 +15,7 @@ from core.application import Prediction
 from core.errors import BadData, BadSetting, nearest
 from core.task import Choice, Example, Task
 from finetune.evaluation.contamination.training_rows import digest_of
-from finetune.evaluation.scoring import right_label
+from finetune.evaluation.metrics.rows import right_label
 
 Table = npt.NDArray[np.float64]
 BINS = 10

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.task import Example, Span, Task
-from finetune.evaluation.scoring import key_of_input
+from finetune.evaluation.metrics.rows import key_of_input
 
 Groups = npt.NDArray[np.int64]
 

@@ -16,7 +16,8 @@ from finetune.evaluation.answers import Answers, Kind
 from finetune.evaluation.baselines import baselines
 from finetune.evaluation.clusters import Groups, groups_of, rows_of
 from finetune.evaluation.contamination.training_rows import TrainingRows
-from finetune.evaluation.counts import Counts, count, deciding, defined
+from finetune.evaluation.metrics.counts import Counts, count, defined
+from finetune.evaluation.metrics.deciding import deciding
 from finetune.evaluation.scoring import Score, answer, score_of
 
 
@@ -39,7 +40,7 @@ class Evaluation(Generic[In]):
     train: tuple[Example[In], ...]
     """What the baselines learned from."""
     own: bool = True
-    """Whether that is what the subject learned from; else baselines that learn are starved."""
+    """Whether that is what the subject learned from."""
     seen: TrainingRows | None = None
     """Hashes of the rows that the subject has learned, where an adapter brings them."""
     answers: tuple[Answers, ...]
@@ -54,6 +55,14 @@ class Evaluation(Generic[In]):
         """The same without the examples at these places."""
         answers = tuple(one.without(rows) for one in self.answers)
         return replace(self, reading=without(self.reading, rows), answers=answers)
+
+    @property
+    def starved(self) -> bool:
+        """Whether baselines that learn had other or fewer rows than the subject.
+
+        The bare backbone has learned none for the task: next to it no baseline is short of rows.
+        """
+        return not self.own and self.subject.kind != "base"
 
     @property
     def subject(self) -> Answers:

@@ -1,6 +1,6 @@
 """Intervals and paired tests over rows: percentile bootstrap, approximate randomisation, McNemar.
 
-The draws are scipy's, the metric of a draw is the one of `counts`.
+The draws are scipy's, the metric of a draw is the one of `metrics.counts`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse, stats
 
-from finetune.evaluation.counts import Counts, Matrix
+from finetune.evaluation.metrics.counts import Counts
+from finetune.evaluation.metrics.sums import Matrix
 
 RESAMPLES = 1000
 LEVEL = 0.95
 SIGNIFICANT = 0.05
-LEAST = 0.001
-"""What is written '≤ 0.001': no rarer chance is told by 1,000 permutations."""
+_LEAST = 0.001
 _CELLS = 2_000_000
 """Weights that are held at once."""
 
@@ -58,10 +58,11 @@ def interval(counts: Counts, *, seed: int, resamples: int = RESAMPLES) -> Interv
     """
     value, drawn = counts.of_all(), counts.clustered
     draws = _draws(drawn, lambda w: drawn.value(_summed(w, drawn)), seed, resamples)
-    low, high = _bounds(draws, value, moved=counts.counts_kinds)
-    if counts.proportion and low == high and counts.bounds and value in counts.bounds:
-        low, high = _exact(value, counts.bounds, _taking_part(drawn))
-    return Interval(value=value, low=_within(low, counts.bounds), high=_within(high, counts.bounds))
+    low, high = _bounds(draws, value, moved=counts.spec.counts_kinds)
+    bounds = counts.spec.bounds
+    if counts.spec.proportion and low == high and bounds and value in bounds:
+        low, high = _exact(value, bounds, _taking_part(drawn))
+    return Interval(value=value, low=_within(low, bounds), high=_within(high, bounds))
 
 
 def _taking_part(counts: Counts) -> int:
@@ -83,7 +84,7 @@ def _within(value: float, bounds: tuple[float, float] | None) -> float:
 def compare(ours: Counts, theirs: Counts, *, seed: int, resamples: int = RESAMPLES) -> Paired:
     """All tests are two-sided and paired by row, or by the group of rows that belong together.
 
-    Accuracies of rows that stand alone are decided by the exact test of McNemar (1947), everything
+    Shares of rows that are right and stand alone are decided by the exact test of McNemar (1947), everything
     else by approximate randomisation (Noreen 1989), which assumes nothing but that what is swapped is
     exchangeable.
     """
@@ -94,9 +95,9 @@ def compare(ours: Counts, theirs: Counts, *, seed: int, resamples: int = RESAMPL
         return mine.value(_summed(weights, mine)) - other.value(_summed(weights, other))
 
     draws = _draws(mine, apart, seed, resamples)
-    low, high = _bounds(draws, difference, moved=ours.counts_kinds)
+    low, high = _bounds(draws, difference, moved=ours.spec.counts_kinds)
     swapped = _randomised(mine, other, seed, resamples)
-    exact = _mcnemar(ours, theirs) if ours.name == "accuracy" and ours.alone else None
+    exact = _mcnemar(ours, theirs) if ours.spec.proportion and ours.alone else None
     chance = swapped if exact is None else exact
     return Paired(
         difference=difference,
@@ -124,6 +125,11 @@ def corrected(chances: Sequence[float]) -> list[float]:
     from statsmodels.stats.multitest import multipletests
 
     return [float(p) for p in multipletests(chances, method="holm")[1]]
+
+
+def floor(resamples: int) -> float:
+    """No rarer chance is told by so many draws, and none below 0.001 is written out: it is '≤'."""
+    return max(_LEAST, 1 / (resamples + 1))
 
 
 def _draws(counts: Counts, statistic: Any, seed: int, resamples: int) -> Matrix:
@@ -227,9 +233,8 @@ def _mcnemar(ours: Counts, theirs: Counts) -> float:
 
 
 def _right(counts: Counts) -> npt.NDArray[np.bool_]:
-    """Rows in a cell of the diagonal."""
-    size = int(counts.rows.shape[1] ** 0.5)
-    return np.asarray(counts.rows.reshape(-1, size, size).trace(axis1=1, axis2=2) > 0)
+    """Each row as if it were the only one."""
+    return np.asarray(counts.value(counts.rows) > 0)
 
 
 def _weights(places: npt.NDArray[np.int64], rows: int) -> Matrix:

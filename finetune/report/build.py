@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from finetune.data.splits import short
 from finetune.evaluation import contamination
 from finetune.evaluation.comparison import Evaluation
 from finetune.evaluation.significance import RESAMPLES
-from finetune.report import error_analysis, seen_rows, verdict
+from finetune.report import error_analysis, seen_rows, training, verdict
 from finetune.report.results import DataCard, Environment, LeakedPair, Leaks, Measured, Results
 
 _SHOWN = 20
@@ -36,14 +35,14 @@ def build(
     seed: int = 0,
     resamples: int = RESAMPLES,
     passport: Passport | None = None,
-    log: Path | None = None,
+    adapter: Path | None = None,
     documents: Mapping[str, Iterable[str]] | None = None,
     device: str = "cpu",
     picked_checkpoint: bool = False,
 ) -> Results:
     """Everything a reader needs to believe the score, or not to.
 
-    `documents` is text that the backbone was trained on, `log` the `log.jsonl` of the adapter's run.
+    `documents` is text that the backbone was trained on, `adapter` the folder of the subject.
     """
     began = time.perf_counter()
     seen = seen_rows.look(found, documents or {})
@@ -56,12 +55,15 @@ def build(
         "slices": error_analysis.slices(found, seed=seed, resamples=resamples),
         "mistakes": error_analysis.mistakes(found),
         "data_card": _data_card(found),
-        "learning": _learning(log),
+        "learning": (log := training.learning(adapter)),
+        "training": training.trained(found, adapter, passport, log),
     }
     return Results(
         task=found.task.name,
         title=found.task.title,
         description=found.task.description,
+        title_zh=found.task.title_zh,
+        description_zh=found.task.description_zh,
         data=", ".join(_sources(found)),
         rows=len(found.examples),
         seed=seed,
@@ -166,9 +168,3 @@ def _environment(found: Evaluation[Any], device: str, seconds: float) -> Environ
         seconds_answering=sum(one.seconds for one in found.answers if one.kind != "baseline"),
         seconds=found.seconds + seconds,
     )
-
-
-def _learning(log: Path | None) -> tuple[dict[str, float], ...]:
-    if log is None or not log.is_file():
-        return ()
-    return tuple(json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())

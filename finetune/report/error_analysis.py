@@ -23,8 +23,9 @@ from finetune.data.splits import short
 from finetune.evaluation import calibration
 from finetune.evaluation.answers import Answers
 from finetune.evaluation.comparison import Evaluation
-from finetune.evaluation.counts import count, deciding
-from finetune.evaluation.scoring import right_label
+from finetune.evaluation.metrics.counts import count
+from finetune.evaluation.metrics.deciding import deciding
+from finetune.evaluation.metrics.rows import right_label
 from finetune.report.results import Calibration, Curves, Mistake, Slice
 from finetune.report.verdict import measured
 

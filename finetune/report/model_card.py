@@ -10,19 +10,17 @@ from typing import Any, Final
 
 import yaml
 
-from finetune.report.edition import Edition
-from finetune.report.measures import Metric
+from finetune.evaluation.metrics.registry import MEAN, Metric
 from finetune.report.results import Results
+from finetune.report.sections import overview
+from finetune.report.sections.edition import Edition
 
 _PIPELINES: Final = {
-    "accuracy": ("text-classification", "Text Classification"),
-    "macro_f1": ("text-classification", "Text Classification"),
-    "mcc": ("text-classification", "Text Classification"),
-    "exact_match": ("question-answering", "Question Answering"),
-    "f1": ("question-answering", "Question Answering"),
-    "chrf": ("translation", "Translation"),
+    "classification": ("text-classification", "Text Classification"),
+    "squad": ("question-answering", "Question Answering"),
+    "translation": ("translation", "Translation"),
 }
-"""The hub's task by the family of the first metric; else text generation."""
+"""The hub's task by the module of the first metric; else text generation."""
 _FEW_ROWS: Final = 200
 
 
@@ -76,11 +74,9 @@ def limits(edition: Edition) -> list[str]:
 
 
 def _weakest(edition: Edition) -> str:
-    found, of = edition.results.slices, edition.deciding
-    if len(found) < 2:
+    of, worst = edition.deciding, overview.weakest(edition)
+    if worst is None:
         return ""
-    pick = max if of.lower_is_better else min
-    worst = pick(found, key=lambda one: one.measured.value)
     said = edition.say(
         "interval_of",
         value=edition.value(of, worst.measured),
@@ -91,8 +87,8 @@ def _weakest(edition: Edition) -> str:
 
 
 def _pipeline(edition: Edition) -> tuple[str, str]:
-    families = [of.family for of in edition.main]
-    found = [_PIPELINES[family] for family in families if family in _PIPELINES]
+    modules = [of.spec.module for of in edition.main if of.spec]
+    found = [_PIPELINES[module] for module in modules if module in _PIPELINES]
     return found[0] if found else ("text-generation", "Text Generation")
 
 
@@ -100,7 +96,7 @@ def _results(edition: Edition, pipeline: str, name: str) -> list[dict[str, Any]]
     """One for each part of the data, such as a direction of translation."""
     parts: dict[str, list[Metric]] = {}
     for of in edition.main:
-        parts.setdefault("" if of.suffix == "mean" else of.suffix, []).append(of)
+        parts.setdefault("" if of.suffix == MEAN else of.suffix, []).append(of)
     return [
         {
             "task": {"type": pipeline, "name": name},
@@ -125,13 +121,12 @@ def _dataset(results: Results, part: str) -> dict[str, str]:
 
 def _metric(edition: Edition, of: Metric) -> dict[str, Any]:
     found = edition.subject.metrics[of.name]
-    decimals = edition.decimals(of, found)
     return {
         "type": _type(of),
         "name": edition.label(of),
-        "value": round(found.value, decimals),
+        "value": round(found.value, edition.decimals(of)),
     }
 
 
 def _type(of: Metric) -> str:
-    return (of.measure.hub if of.measure else "") or of.family
+    return (of.spec.hub if of.spec else "") or of.family

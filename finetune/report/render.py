@@ -12,29 +12,31 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from core import store
-from finetune.report import evidence, model_card, provenance, sections
-from finetune.report.document import Document, Section
-from finetune.report.edition import Edition
+from core.task import Language
+from finetune.report import model_card
 from finetune.report.figures import canvas
-from finetune.report.measures import metric
 from finetune.report.results import Results
-from finetune.report.words import Key, Language
+from finetune.report.sections import evidence, overview, provenance, scores, training
+from finetune.report.sections.document import Document, Section
+from finetune.report.sections.edition import Edition
 
 _PARTS: Final[tuple[Callable[[Edition], Section | None], ...]] = (
-    sections.scores,
-    sections.comparisons,
-    sections.pictures,
+    overview.summary,
+    scores.scores,
+    scores.comparisons,
+    scores.pictures,
     evidence.leaks,
     evidence.calibration,
     evidence.slices,
     evidence.mistakes,
+    training.training,
     provenance.data,
     provenance.environment,
     provenance.reproduce,
     provenance.signatures,
     provenance.passport,
+    overview.glossary,
 )
-_MANY: Final = 0.01
 _FOLD: Final = 300
 """Of a longer text this many characters are shown, and the rest when asked for."""
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]#|~!$])")
@@ -59,7 +61,7 @@ def card(results: Results) -> str:
         "card.md.j2",
         edition,
         document=_document(edition, ()),
-        tables=sections.scores(edition).blocks[:2],
+        tables=scores.scores(edition).blocks[:2],
         front=model_card.front_matter(edition),
         passport=model_card.origin(results),
         limits=model_card.limits(edition),
@@ -88,92 +90,28 @@ def write(results: Results, folder: Path, language: Language = "en") -> Path:
 def _document(edition: Edition, parts: tuple[Callable[[Edition], Section | None], ...]) -> Document:
     results = edition.results
     made = (part(edition) for part in parts)
-    banner, why = warning(edition)
+    banner, why = overview.warning(edition)
     return Document(
-        title=edition.say("evaluation", title=results.title),
+        title=edition.say("evaluation", title=edition.title),
         lead=edition.say(
             "lead",
             rows=f"{results.rows:,}",
             data=results.data,
             resamples=f"{results.resamples:,}",
         ),
-        description=results.description,
+        description=edition.description,
         banner=banner,
         why=why,
-        verdict=_verdict(edition),
-        caution=edition.sentences(*_cautions(edition)),
+        verdict=overview.verdict(edition),
+        caution=edition.sentences(*overview.cautions(edition)),
         sections=tuple(section for section in made if section),
         footer=edition.say("footer", created=results.created),
     )
 
 
-def warning(edition: Edition) -> tuple[str, str]:
-    """What stands above everything, in red, and why; both empty where nothing does."""
-    told = [*_learned(edition), *_not_better(edition)]
-    return " · ".join(one for one, _ in told), edition.sentences(*(why for _, why in told))
-
-
-def _learned(edition: Edition) -> list[tuple[str, str]]:
-    """A few near duplicates are in all data: from one row in a hundred on it is said above."""
-    found, rows = edition.results.leaks, edition.results.rows
-    counted = found.learned + found.picked + found.fitted if found else 0
-    if found is None or counted < max(1, _MANY * rows):
-        return []
-    banner = edition.say("learned_banner", count=f"{counted:,}", rows=f"{rows:,}")
-    about = {name: f"{getattr(found, name):,}" for name in ("learned", "picked", "fitted")}
-    return [(banner, edition.say("learned_why", rows=f"{rows:,}", **about))]
-
-
-def _not_better(edition: Edition) -> list[tuple[str, str]]:
-    results = edition.results
-    if results.verdict.better:
-        return []
-    if results.verdict.metric in results.undefined:
-        said = edition.say("undefined", metric=edition.label(edition.deciding))
-        return [(edition.say("undefined_banner"), said)]
-    return [(edition.say("not_better"), _why(edition))]
-
-
-def _cautions(edition: Edition) -> list[str]:
-    results, found = edition.results, edition.results.leaks
-    undefined = (metric(name, edition.labels) for name in results.undefined)
-    main = [edition.label(of) for of in undefined if not of.of_label]
-    return [
-        edition.say("picked") if results.picked_checkpoint else "",
-        edition.say("starved_said") if results.verdict.starved else "",
-        edition.say("unknown_rows") if found and not found.known else "",
-        edition.say("undefined", metric=edition.listed(main)) if main else "",
-    ]
-
-
-def _why(edition: Edition) -> str:
-    baseline = edition.results.verdict.baseline
-    if not baseline:
-        return edition.say("not_better_alone")
-    if edition.results.verdict.starved:
-        return edition.say("starved_said")
-    return edition.say("not_better_why", baseline=baseline)
-
-
-def _verdict(edition: Edition) -> str:
-    """The sentence of the results; in Chinese one that is made from its fields."""
-    of, verdict = edition.deciding, edition.results.verdict
-    own = edition.subject.metrics.get(of.name)
-    if edition.language == "en" or own is None:
-        return verdict.sentence
-    said = dict(
-        metric=edition.label(of), value=edition.value(of, own), interval=edition.interval(of, own)
-    )
-    other = edition.baseline.metrics.get(of.name) if edition.baseline else None
-    if other is None:
-        return edition.say("verdict_alone", **said)
-    key: Key = "verdict_better" if verdict.better else "verdict_not_better"
-    return edition.say(key, **said, baseline=verdict.baseline, other=edition.value(of, other))
-
-
 def _rendered(template: str, edition: Edition, **values: Any) -> str:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=template.endswith(".html.j2"),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -182,6 +120,7 @@ def _rendered(template: str, edition: Edition, **values: Any) -> str:
     text = environment.get_template(template).render(
         language=edition.language,
         say=edition.say,
+        space="" if edition.language == "zh" else " ",
         direction=lambda sign: edition.say("lower" if sign == "↓" else "higher"),
         halves=_halves,
         next_table=partial(next, itertools.count(1)),

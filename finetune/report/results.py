@@ -47,7 +47,7 @@ class Comparison(Part):
     p_bootstrap: float
     p_randomisation: float
     p_mcnemar: float | None = None
-    """Exact, for accuracies of rows that stand alone only."""
+    """Exact, for shares of rows that are right and stand alone only."""
     p: float | None = None
     """The one that decides; but for that of the verdict, corrected for how many are shown (Holm)."""
     outcome: Outcome
@@ -187,6 +187,31 @@ class Environment(Part):
     """The whole evaluation, report included."""
 
 
+class Training(Part):
+    """How the subject was trained, as far as its folder tells, and what the baselines learned from."""
+
+    backbone: str = ""
+    sources: str = ""
+    rows: int | None = None
+    """Learned, those of earlier training included; None where not known."""
+    seed: int | None = None
+    parameters: int | None = None
+    """Of the adapter's own weights."""
+    rank: int | None = None
+    modules: tuple[str, ...] = ()
+    """The layers that it adapts."""
+    steps: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    """Of the optimiser steps, from the speeds in the log."""
+    settings: dict[str, Any] = {}
+    """The run's config.yaml."""
+    baseline_rows: int = 0
+    """What the baselines that learn have learned from."""
+    same_rows: bool = True
+    """Whether these are the subject's own."""
+
+
 class Results(Part):
     """One evaluation. `subject` names the entry that is judged; the others are what it is held against."""
 
@@ -194,6 +219,8 @@ class Results(Part):
     task: str
     title: str
     description: str
+    title_zh: str = ""
+    description_zh: str = ""
     data: str
     rows: int
     seed: int
@@ -223,3 +250,4 @@ class Results(Part):
     passport: dict[str, Any] | None = None
     learning: tuple[dict[str, float], ...] = ()
     """Lines of the run's log.jsonl, where the adapter lies in a run."""
+    training: Training | None = None

@@ -36,7 +36,8 @@ class Seen:
 def look(found: Evaluation[Any], documents: Mapping[str, Iterable[str]]) -> Seen:
     """In what the subject learned, what its baselines learned, and in documents."""
     passed = {name: Counted(texts) for name, texts in documents.items()}
-    train = "training" if found.own else "rows of the baselines"
+    bare = found.subject.kind == "base"
+    train = "training" if found.own and not bare else "rows of the baselines"
     against = {train: found.train} if found.train else {}
     texts = contamination.leaked(found.task, found.examples, against, passed)
     every = _with_hashes(found, texts)
@@ -45,7 +46,7 @@ def look(found: Evaluation[Any], documents: Mapping[str, Iterable[str]]) -> Seen
     return Seen(
         found=tuple(sorted(every, key=lambda one: one.row)),
         looked_in=_looked_in(found, train) | {name: one.count for name, one in passed.items()},
-        known=found.seen.ancestors_known if found.seen else found.own,
+        known=bare or (found.seen.ancestors_known if found.seen else found.own),
         learned=learned,
         picked=picked,
         fitted=frozenset(_places(found, "fitted")) - learned - picked,

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.task import Choice
 from finetune.evaluation import significance
 from finetune.evaluation.answers import Answers
 from finetune.evaluation.comparison import Evaluation
-from finetune.evaluation.counts import Counts
+from finetune.evaluation.metrics.counts import Counts
+from finetune.evaluation.metrics.registry import Metric, metric
 from finetune.evaluation.significance import Paired
 from finetune.report.results import Comparison, Entry, Measured, Verdict
 from finetune.report.seen_rows import Seen
@@ -54,7 +56,9 @@ def judge(found: Evaluation[Any], seen: Seen, *, seed: int, resamples: int) -> J
     compared = comparisons(clean, seed=seed, resamples=resamples)
     ours = clean.counts[clean.subject.name][clean.deciding]
     own = measured(ours, seed=seed, resamples=resamples)
-    return Judged(verdict=_verdict(clean, own, compared, seen, left), comparisons=compared)
+    return Judged(
+        verdict=_verdict(clean, own, compared, seen, left, resamples), comparisons=compared
+    )
 
 
 def comparisons(found: Evaluation[Any], *, seed: int, resamples: int) -> tuple[Comparison, ...]:
@@ -98,7 +102,7 @@ def _comparison(
 ) -> Comparison:
     sign = found.counts[found.subject.name][name].sign
     said = significance.decided(paired.difference, paired.low, paired.high, p, sign=sign)
-    starved = said == "win" and other.learns and not found.own
+    starved = said == "win" and other.learns and found.starved
     about = {**vars(paired), "p": p, "outcome": "starved" if starved else said}
     return Comparison(metric=name, against=other.name, **about)
 
@@ -122,7 +126,7 @@ def _paired(
 def _undefined(found: Evaluation[Any]) -> Verdict:
     name = found.deciding
     sentence = (
-        f"{name.replace('_', ' ')} is undefined on these {len(found.examples):,} rows: "
+        f"{_metric(found).label('en')} is undefined on these {len(found.examples):,} rows: "
         f"{found.undefined[name]}. Nothing is decided."
     )
     return Verdict(metric=name, baseline="", better=False, sentence=sentence)
@@ -134,10 +138,11 @@ def _verdict(
     compared: tuple[Comparison, ...],
     seen: Seen,
     left: int,
+    resamples: int,
 ) -> Verdict:
     """Whether the subject is above the best baseline by a paired test on rows it had not seen."""
     best, name = found.best_baseline, found.deciding
-    said = _said(found, name, ours, unseen=bool(seen.gone and left))
+    said = _said(found, ours, unseen=bool(seen.gone and left))
     if best is None:
         return Verdict(
             metric=name, baseline="", better=False, sentence=f"{said}, beside no baseline."
@@ -147,7 +152,7 @@ def _verdict(
     if not left:
         than = "every one of these rows had been seen before, so nothing is decided."
     else:
-        than = _than(test, best.name, _number(theirs))
+        than = _than(test, best.name, _number(theirs, _metric(found)), resamples)
     return Verdict(
         metric=name,
         baseline=best.name,
@@ -157,30 +162,39 @@ def _verdict(
     )
 
 
-def _said(found: Evaluation[Any], name: str, ours: Measured, *, unseen: bool) -> str:
+def _said(found: Evaluation[Any], ours: Measured, *, unseen: bool) -> str:
+    of = _metric(found)
     rows = "rows that had not been seen before" if unseen else "scored rows"
     return (
         f"On {ours.rows:,} {rows}, {found.subject.name!r} reached "
-        f"{name.replace('_', ' ')} {_number(ours.value)} ({_number(ours.low)} to "
-        f"{_number(ours.high)})"
+        f"{of.label('en')} {_number(ours.value, of)} ({_number(ours.low, of)} to "
+        f"{_number(ours.high, of)})"
     )
 
 
-def _than(test: Comparison, baseline: str, theirs: str) -> str:
+def _than(test: Comparison, baseline: str, theirs: str, resamples: int) -> str:
     words = {
         "win": "clearly better than the best trivial baseline, {0} at {1} ({2}).",
         "tie": "not told apart from the trivial baseline {0} at {1} ({2}).",
         "loss": "worse than the trivial baseline {0} at {1} ({2}).",
         "starved": "no better is claimed than {0} at {1} ({2}): it had other or fewer rows to learn from.",
     }
-    chance = probability(test.p if test.p is not None else test.p_randomisation)
+    p = test.p if test.p is not None else test.p_randomisation
+    chance = probability(p, resamples)
     return words[test.outcome].format(repr(baseline), theirs, chance)
 
 
-def probability(p: float) -> str:
-    """As 'p = 0.012'; what 1,000 permutations cannot tell apart is 'p ≤ 0.001'."""
-    return "p ≤ 0.001" if p <= significance.LEAST else f"p = {p:.2g}"
+def probability(p: float, resamples: int) -> str:
+    """As 'p = 0.012'; what 1,000 draws cannot tell apart is 'p ≤ 0.001'."""
+    least = significance.floor(resamples)
+    return f"p ≤ {least:.2g}" if p <= least else f"p = {p:.2g}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.1f}" if abs(value) > 1.5 else f"{value:.3f}"
+def _metric(found: Evaluation[Any]) -> Metric:
+    answer = found.task.answer
+    return metric(found.deciding, answer.labels if isinstance(answer, Choice) else ())
+
+
+def _number(value: float, of: Metric) -> str:
+    coarse = of.spec is not None and of.spec.scale in ("percent", "count")
+    return f"{value:.1f}" if coarse else f"{value:.3f}"

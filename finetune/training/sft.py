@@ -17,9 +17,9 @@ from core.application import Application
 from core.backbone import Backbone
 from core.engine.engine import Engine
 from core.engine.prompting import Encoded
-from core.metrics import LanguageModel
 from core.task import Example, In, Task
-from finetune.evaluation.scoring import score, selected
+from finetune.evaluation.metrics.deciding import deciding_metric, selected
+from finetune.evaluation.scoring import measure, score
 from finetune.settings import FinetuneSettings
 from finetune.training import loop, optimizers
 from finetune.training.checkpoint import State
@@ -147,11 +147,10 @@ def _products(model: Any, ids: Sequence[int]) -> list[tuple[Any, bool]]:
 
 def validate(application: Application[In], examples: Sequence[Example[In]]) -> dict[str, float]:
     """The metrics of the task; only the likelihood where that alone picks the checkpoint."""
-    if application.task.select_by.lstrip("-") not in ("bits_per_byte", "perplexity"):
+    spec = deciding_metric(application.task).spec
+    if spec is None or spec.needs == "texts":
         return score(application, examples)[0].metrics
-    found = list(application.log_likelihood(examples))
-    columns = {name: [getattr(one, name) for one in found] for name in ("nats", "tokens", "bytes")}
-    return dict(LanguageModel().compute(**columns))
+    return measure(application.task, examples, (), list(application.log_likelihood(examples)))[0]
 
 
 def _job(

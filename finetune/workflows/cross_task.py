@@ -14,7 +14,9 @@ from rich.table import Table
 from core.application import Application
 from core.service import Service
 from core.task import Example, Task
-from finetune.evaluation.scoring import answer, score_of, selected
+from finetune.evaluation.metrics.counts import count
+from finetune.evaluation.metrics.deciding import deciding, deciding_metric
+from finetune.evaluation.scoring import answer
 
 BASE = "base"
 
@@ -26,7 +28,8 @@ class Cell:
     adapter: str
     task: str
     metric: str
-    value: float
+    value: float | None
+    """None where these rows give the metric no value, as rows of one label do."""
     bits_per_byte: float
     """What the right answers cost."""
     rows: int
@@ -90,14 +93,14 @@ def measure(
 def _cell(name: str, application: Application[Any], examples: Sequence[Example[Any]]) -> Cell:
     task = application.task
     found = answer(application, examples)
-    metrics = score_of(task, examples, found).metrics
+    decides = deciding(task, count(task, examples, found))
     costs = found.likelihoods or tuple(application.log_likelihood(examples))
     bits = sum(one.nats for one in costs) / math.log(2) / sum(one.bytes for one in costs)
     return Cell(
         adapter=name,
         task=task.name,
-        metric=task.select_by.strip("-*").rstrip("_"),
-        value=selected(task, metrics) * (-1 if task.select_by.startswith("-") else 1),
+        metric=task.select_by.metric,
+        value=None if decides is None or decides.undefined else decides.of_all(),
         bits_per_byte=bits,
         rows=len(examples),
     )
@@ -110,9 +113,13 @@ def table(matrix: Matrix) -> Table:
         drawn.add_column(escape(name), overflow="fold")
     for task in matrix.tasks:
         cells = [matrix.cell(name, task) for name in matrix.adapters]
-        shown = [f"{cell.value:.3g} / {cell.bits_per_byte:.2f}" for cell in cells]
+        shown = [f"{_said(cell.value)} / {cell.bits_per_byte:.2f}" for cell in cells]
         drawn.add_row(escape(task), cells[0].metric, *shown)
     return drawn
+
+
+def _said(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3g}"
 
 
 def draw(matrix: Matrix, image: Path, tasks: Mapping[str, Task[Any]]) -> None:
@@ -121,7 +128,9 @@ def draw(matrix: Matrix, image: Path, tasks: Mapping[str, Task[Any]]) -> None:
 
     figure = Figure(figsize=(2.6 + 1.6 * len(matrix.adapters), 1.2 + 0.75 * len(matrix.tasks)))
     left, right = figure.subplots(1, 2, sharey=True)
-    signs = {name: -1 if tasks[name].select_by.startswith("-") else 1 for name in matrix.tasks}
+    signs = {
+        name: 1 if deciding_metric(tasks[name]).higher_is_better else -1 for name in matrix.tasks
+    }
     _map(left, matrix, "deciding value", lambda cell: cell.value, signs)
     _map(
         right,
@@ -143,13 +152,18 @@ def _map(
     axes: Any,
     matrix: Matrix,
     title: str,
-    value: Callable[[Cell], float],
+    value: Callable[[Cell], float | None],
     signs: Mapping[str, int],
 ) -> None:
+    """The better a value of its row, the darker; the number is the value itself, sign and all."""
     for y, task in enumerate(matrix.tasks):
-        values = [signs[task] * value(matrix.cell(name, task)) for name in matrix.adapters]
-        low, high = min(values), max(values)
-        shades = [(one - low) / (high - low) if high > low else 0.5 for one in values]
+        values = [value(matrix.cell(name, task)) for name in matrix.adapters]
+        better = [signs[task] * one for one in values if one is not None]
+        low, high = min(better, default=0.0), max(better, default=0.0)
+        shades = [
+            0.5 if one is None or high == low else (signs[task] * one - low) / (high - low)
+            for one in values
+        ]
         axes.imshow(
             [shades],
             cmap="Greens",
@@ -160,9 +174,7 @@ def _map(
         )
         for x, one in enumerate(values):
             own = matrix.adapters[x] == task
-            axes.text(
-                x, y, f"{abs(one):.3g}", ha="center", va="center", weight="bold" if own else None
-            )
+            axes.text(x, y, _said(one), ha="center", va="center", weight="bold" if own else None)
     axes.set(
         xlim=(-0.5, len(matrix.adapters) - 0.5), ylim=(len(matrix.tasks) - 0.5, -0.5), title=title
     )

@@ -29,8 +29,8 @@ from finetune.data.splits import read_test
 from finetune.evaluation import comparison, contamination, significance
 from finetune.evaluation.clusters import groups_of, rows_of
 from finetune.evaluation.comparison import Contestant
+from finetune.evaluation.metrics.counts import Counts
 from finetune.evaluation.significance import Paired
-from finetune.evaluation.tally import Counts
 
 MARGIN = 0.02
 LEAST_ROWS = 50
@@ -186,9 +186,8 @@ def _served(service: Service, name: str) -> Path | None:
 
 def _range(counts: Counts) -> float:
     """What the margin is a share of: the metric's range, or where it has none, its value."""
-    if counts.bounds is None:
-        return abs(counts.of_all())
-    return counts.bounds[1] - counts.bounds[0]
+    bounds = counts.spec.bounds
+    return abs(counts.of_all()) if bounds is None else bounds[1] - bounds[0]
 
 
 def _unseen(

@@ -122,7 +122,7 @@ def _write(
         commands=(request.command,) if request.command else (),
         seed=request.settings.seed,
         passport=passport,
-        log=folder / "log.jsonl",
+        adapter=folder / "adapter",
         device=str(engine.backbone.device),
         picked_checkpoint=passport.scored_on == "validation",
     )

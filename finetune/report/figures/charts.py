@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from finetune.report.document import Figure
-from finetune.report.edition import Edition
+from finetune.evaluation.metrics.registry import MEAN, Metric, metric
 from finetune.report.figures import canvas
 from finetune.report.figures.canvas import ACCENT, FAINT, INK, SERIES
-from finetune.report.measures import Metric, metric, number
 from finetune.report.results import Comparison, Measured, Outcome, Slice
+from finetune.report.sections.document import Figure
+from finetune.report.sections.edition import Edition
+from finetune.report.sections.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ def entries(edition: Edition) -> Figure | None:
     of = edition.deciding
     dots = [
         Dot(
-            label=entry.name, said=edition.value(of, entry.metrics[of.name]),
+            label=edition.entry(entry.name), said=edition.value(of, entry.metrics[of.name]),
             strong=entry is edition.subject, **_bounds(entry.metrics[of.name]),
         )
         for entry in edition.entries
@@ -68,7 +69,7 @@ def entries(edition: Edition) -> Figure | None:
 def differences(edition: Edition) -> Figure | None:
     """The subject minus each other entry, on the deciding value."""
     of = edition.deciding
-    found = [c for c in edition.results.comparisons if c.metric == of.name]
+    found = edition.compared(of)
     if not found:
         return None
     dots = [_difference(edition, one) for one in found]
@@ -82,8 +83,8 @@ def _difference(edition: Edition, one: Comparison) -> Dot:
     measured = Measured(value=one.difference, low=one.low, high=one.high, rows=0)
     sign, marker, colour = _OUTCOMES[one.outcome]
     return Dot(
-        label=one.against,
-        said=f"{number(one.difference, edition.decimals(of, measured), signed=True)} {sign}",
+        label=edition.entry(one.against),
+        said=f"{number(one.difference, edition.decimals(of), signed=True)} {sign}",
         colour=colour,
         marker=marker,
         **_bounds(measured),
@@ -130,18 +131,24 @@ def learning(edition: Edition) -> Iterator[Figure]:
             edition, "loss", edition.say("picture_loss"), edition.say("picture_loss_how"), loss
         )
     of = edition.deciding
-    seen = [(line["step"], _validated(of, line)) for line in lines if "step" in line]
-    value = [(step, found) for step, found in seen if found is not None]
+    value = validated(edition)
     if len(value) > 1:
         title = edition.say("picture_value", metric=edition.label(of))
         how = edition.say("picture_value_how")
-        pick = min if of.lower_is_better else max
+        pick = max if of.higher_is_better else min
         yield _curve(edition, "value", title, how, value, pick(value, key=lambda point: point[1]))
+
+
+def validated(edition: Edition) -> list[tuple[float, float]]:
+    """Step and deciding value, each time that the run was validated."""
+    lines = edition.results.learning
+    seen = [(line["step"], _validated(edition.deciding, line)) for line in lines if "step" in line]
+    return [(step, value) for step, value in seen if value is not None]
 
 
 def _validated(of: Metric, line: Mapping[str, float]) -> float | None:
     """The value of a line of the log; a mean over parts is taken from those of the parts."""
-    if of.name in line or of.suffix != "mean":
+    if of.name in line or of.suffix != MEAN:
         return line.get(of.name)
     parts = [value for name, value in line.items() if name.startswith(f"{of.family}_")]
     return sum(parts) / len(parts) if parts else None

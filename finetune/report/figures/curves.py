@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from finetune.report.document import Figure
-from finetune.report.edition import Edition
 from finetune.report.figures import canvas
 from finetune.report.figures.canvas import ACCENT, DASHES, FAINT, INK, SERIES, WIDTH
 from finetune.report.results import Calibration, Curves
+from finetune.report.sections.document import Figure
+from finetune.report.sections.edition import Edition
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -117,7 +117,24 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block = Table | Figures | Note | Code | Facts | Cases | Folded
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something to do, and the command that does it."""
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """In the order in which they matter."""
+
+    kind: ClassVar[str] = "steps"
+    title: str
+    steps: tuple[Step, ...]
+
+
+Block = Table | Figures | Note | Code | Facts | Cases | Folded | Steps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from finetune.report.document import (
+from finetune.evaluation.metrics.registry import metric
+from finetune.report.sections.document import (
     Block,
     Cell,
     Code,
@@ -17,8 +18,8 @@ from finetune.report.document import (
     Section,
     Table,
 )
-from finetune.report.edition import Edition
-from finetune.report.measures import metric, number
+from finetune.report.sections.edition import Edition
+from finetune.report.sections.numbers import number
 
 Pair = tuple[str, str]
 
@@ -151,7 +152,11 @@ def passport(edition: Edition) -> Section | None:
     found = edition.results.passport
     if found is None:
         return None
-    facts = [(name, str(value)) for name, value in found.items() if _is_short(value)]
+    facts = [
+        (edition.passport_key(name), _shown(value))
+        for name, value in found.items()
+        if isinstance(value, str | int | float) and value != ""
+    ]
     whole = json.dumps(found, indent=2, ensure_ascii=False)
     blocks: list[Block] = [_facts(facts)] if facts else []
     blocks.append(Folded(summary=edition.say("passport_show"), blocks=(Code(text=whole),)))
@@ -163,8 +168,10 @@ def passport(edition: Edition) -> Section | None:
     )
 
 
-def _is_short(value: object) -> bool:
-    return isinstance(value, str | int | float)
+def _shown(value: object) -> str:
+    """Hashes by their first digits: the whole of them stands in passport.json."""
+    text = str(value)
+    return f"{text[:16]}…" if len(text) == 64 and text.isalnum() else text
 
 
 def _facts(pairs: Iterable[Pair]) -> Facts:

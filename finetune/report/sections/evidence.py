@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from finetune.report.document import (
+from finetune.evaluation.metrics.registry import Metric
+from finetune.report.figures import charts
+from finetune.report.results import Calibration, LeakedPair, Leaks, Mistake, Slice
+from finetune.report.sections.document import (
     Block,
     Case,
     Cases,
@@ -20,11 +23,8 @@ from finetune.report.document import (
     Section,
     Table,
 )
-from finetune.report.edition import Edition
-from finetune.report.figures import charts
-from finetune.report.measures import Metric, number
-from finetune.report.results import Calibration, LeakedPair, Leaks, Mistake, Slice
-from finetune.report.words import Key
+from finetune.report.sections.edition import Edition
+from finetune.report.sections.numbers import number
 
 _MOST_CHARACTERS = 2000
 """Of one text; the rest stands in results.json."""
@@ -151,7 +151,7 @@ def _errors(edition: Edition, found: Calibration) -> Table:
         Column(title=edition.say("after"), number=True),
         Column(title=edition.say("meaning")),
     )
-    lines: tuple[tuple[Key, float, float, Key], ...] = (
+    lines: tuple[tuple[str, float, float, str], ...] = (
         ("ece", found.ece_before, found.ece_after, "ece_means"),
         ("brier", found.brier_before, found.brier_after, "brier_means"),
     )
@@ -223,7 +223,7 @@ def _case(edition: Edition, one: Mistake) -> Case:
     known = bool(one.probabilities)
     said = number(one.score, 3 if known else min(edition.deciding.decimals, 2))
     facts = [
-        Fact(name=name, text=_cut(edition, _text(value)), quoted=True)
+        Fact(name=edition.field(name), text=_cut(edition, _text(value)), quoted=True)
         for name, value in one.input.items()
         if value not in ("", None, [], ())
     ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from finetune.report.document import (
+from finetune.evaluation.metrics.registry import Metric, metric
+from finetune.report.figures import charts, curves
+from finetune.report.results import Comparison, Entry
+from finetune.report.sections.document import (
     Block,
     Cell,
     Column,
@@ -16,10 +19,8 @@ from finetune.report.document import (
     Section,
     Table,
 )
-from finetune.report.edition import Edition
-from finetune.report.figures import charts, curves
-from finetune.report.measures import Metric, chance, metric, number
-from finetune.report.results import Comparison, Entry, Measured
+from finetune.report.sections.edition import Edition
+from finetune.report.sections.numbers import chance, number
 
 
 def scores(edition: Edition) -> Section:
@@ -48,18 +49,18 @@ def _main_table(edition: Edition) -> Table:
 
 
 def _arrow(of: Metric) -> str:
-    return "↓" if of.lower_is_better else "↑"
+    return "↑" if of.higher_is_better else "↓"
 
 
 def _entry_row(edition: Edition, entry: Entry) -> Row:
-    judged = entry is edition.subject
-    name = Cell(
-        text=f"▸\u00a0{entry.name}" if judged else entry.name,
+    judged, name = entry is edition.subject, edition.entry(entry.name)
+    first = Cell(
+        text=f"▸\u00a0{name}" if judged else name,
         note=edition.say(entry.kind),
         quoted=True,
     )
     whole = max((m.rows for m in entry.metrics.values()), default=edition.results.rows)
-    cells = [name]
+    cells = [first]
     cells += [_measured(edition, of, entry, whole) for of in edition.main]
     cells += [Cell(text=f"{whole:,}"), Cell(text=number(entry.seconds, 1))]
     return Row(cells=tuple(cells), strong=judged)
@@ -71,7 +72,7 @@ def _measured(edition: Edition, of: Metric, entry: Entry, whole: int) -> Cell:
     if found is None:
         return Cell(text="–")
     rows = "" if found.rows == whole else f" · n = {found.rows:,}"
-    mark = edition.say("best") if entry.name in edition.best(of) else ""
+    mark = edition.say("best") if entry.name == edition.best(of) else ""
     note = f"{edition.interval(of, found)}{rows}"
     return Cell(text=edition.value(of, found), note=note, mark=mark)
 
@@ -81,24 +82,22 @@ def _meanings(edition: Edition, metrics: Iterable[Metric]) -> Table:
     families: dict[str, Metric] = {}
     for of in metrics:
         families.setdefault(of.family, of)
-    known = [of for of in families.values() if of.measure]
+    known = [of for of in families.values() if of.spec]
     rows = tuple(
-        Row(cells=(Cell(text=_family(edition, of)), Cell(text=of.meaning(edition.language))))
-        for of in known
+        Row(cells=(Cell(text=_family(edition, of)), Cell(text=edition.meaning(of)))) for of in known
     )
     columns = (Column(title=edition.say("metric")), Column(title=edition.say("meaning")))
     return Table(caption=edition.say("meaning_caption"), columns=columns, rows=rows)
 
 
 def _family(edition: Edition, of: Metric) -> str:
-    bare = Metric(name=of.family, family=of.family)
-    return edition.label(bare)
+    return edition.label(Metric(name=of.family, spec=of.spec))
 
 
 def _further_table(edition: Edition) -> Table:
     """Metrics as rows, for they are many; entries as columns."""
     columns = [Column(title=edition.say("metric"))]
-    columns += [Column(title=entry.name, number=True) for entry in edition.entries]
+    columns += [Column(title=edition.entry(entry.name), number=True) for entry in edition.entries]
     rows = []
     for of in edition.further:
         name = Cell(text=f"{edition.label(of)} {_arrow(of)}")
@@ -115,13 +114,27 @@ def comparisons(edition: Edition) -> Section:
     found = sorted(edition.results.comparisons, key=lambda c: c.metric != edition.deciding.name)
     blocks: tuple[Block, ...] = (Note(text=edition.say("none_compared")),)
     if found:
-        blocks = (_comparison_table(edition, found),)
+        table = _comparison_table(edition, found)
+        folded = Folded(summary=edition.say("compared_show"), blocks=(table,))
+        blocks = (Note(text=_outcomes(edition)), folded)
     return Section(
         name="comparisons",
         title=edition.say("comparisons"),
         how=edition.say("comparisons_how"),
         blocks=blocks,
     )
+
+
+def _outcomes(edition: Edition) -> str:
+    """Whom it beats on the deciding metric, and whom not."""
+    found = edition.compared(edition.deciding)
+    said = [edition.say("compared_on", metric=edition.label(edition.deciding))]
+    for outcome in ("win", "tie", "loss", "starved"):
+        names = [edition.entry(one.against) for one in found if one.outcome == outcome]
+        if names:
+            said.append(edition.say(f"compared_{outcome}", names=edition.listed(names)))
+    stop = "。" if edition.language == "zh" else "."
+    return edition.sentences(*said).rstrip(";；:：") + stop
 
 
 def _comparison_table(edition: Edition, found: list[Comparison]) -> Table:
@@ -143,29 +156,37 @@ def _comparison_table(edition: Edition, found: list[Comparison]) -> Table:
 
 def _comparison_row(edition: Edition, one: Comparison, exact: bool, told: bool) -> Row:
     of = metric(one.metric, edition.labels)
-    measured = Measured(value=one.difference, low=one.low, high=one.high, rows=0)
-    decimals = edition.decimals(of, measured)
+    decimals = edition.decimals(of)
     value = number(one.difference, decimals, signed=True)
     note = edition.span(one.low, one.high, decimals, signed=True)
     sign = {"win": "✓", "tie": "≈", "loss": "✗", "starved": "∅"}[one.outcome]
     cells = [
         Cell(text=edition.label(of)),
-        Cell(text=one.against, quoted=True),
+        Cell(text=edition.entry(one.against), quoted=True),
         Cell(text=value, note=note),
         Cell(text=f"{sign} {edition.say(one.outcome)}"),
-        Cell(text=chance(one.p_bootstrap)),
-        Cell(text=chance(one.p_randomisation)),
+        Cell(text=_chance(edition, one.p_bootstrap)),
+        Cell(text=_chance(edition, one.p_randomisation)),
+        *([Cell(text=_chance(edition, one.p_mcnemar))] if exact else []),
+        *([Cell(text=_decides(edition, one))] if told else []),
     ]
-    if exact:
-        cells.append(Cell(text="–" if one.p_mcnemar is None else chance(one.p_mcnemar)))
-    if told:
-        cells.append(Cell(text="–" if one.p is None else chance(one.p)))
     return Row(cells=tuple(cells))
 
 
+def _chance(edition: Edition, p: float | None) -> str:
+    return "–" if p is None else chance(p, edition.results.resamples)
+
+
+def _decides(edition: Edition, one: Comparison) -> str:
+    """Of a test at its floor, the corrected chance is the most that it can be."""
+    said = _chance(edition, one.p)
+    raw = _chance(edition, one.p_randomisation if one.p_mcnemar is None else one.p_mcnemar)
+    return f"≤ {said}" if "≤" in raw and said[0].isdigit() else said
+
+
 def pictures(edition: Edition) -> Section | None:
-    """All drawings but those of the slices, which stand beside their table."""
-    found: list[Figure | None] = [charts.entries(edition), charts.differences(edition)]
+    """All drawings but the first one, and those of the slices, which stand beside their table."""
+    found: list[Figure | None] = [charts.differences(edition)]
     found += [curves.confusion(edition), curves.reliability(edition)]
     found += [*curves.thresholds(edition), *charts.learning(edition)]
     drawn = tuple(figure for figure in found if figure)

@@ -1,0 +1,1 @@
+"""The sections of a report, as blocks that HTML and Markdown draw alike."""

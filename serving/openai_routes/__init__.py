@@ -1,0 +1,1 @@
+"""OpenAI's routes: completions and chats, whole or as streams."""
