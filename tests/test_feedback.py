@@ -27,15 +27,20 @@ ANSWERS = {
 }
 
 
-def liked(name: str, answer: str, place: int = 0, **more) -> list[Entry]:
+ROOM = apps.load("sentiment").input(text="房间干净，老板热情。")
+MILL = {"passage": "The mill was built in 1820 and is a museum.", "question": "When?"}
+TEA = {"passage": "茶馆六点开门。老板姓王。", "question": "几点？"}
+
+
+def liked(name: str, answer: str, asked=None, **more) -> list[Entry]:
     task = apps.load(name)
-    return entries_of(task, task.samples[place], answer, right=True, **more)
+    return entries_of(task, asked or task.samples[0], answer, right=True, **more)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_is_right_is_read_back_by_the_task_as_it_was_said(name):
     task = apps.load(name)
-    asked = task.samples[2] if name == "generation" else task.samples[0]
+    asked = task.samples[0]
     found = [
         one for one in task.read(row_of(task, asked, ANSWERS[name])) if isinstance(one, Example)
     ]
@@ -45,7 +50,7 @@ def test_what_is_right_is_read_back_by_the_task_as_it_was_said(name):
 
 def test_a_continuation_is_learned_as_one_text():
     task = apps.load("generation")
-    row = row_of(task, task.samples[0], "long walks")
+    row = row_of(task, task.input(text="I love"), "long walks")
     assert row == {"text": "I love long walks"}
 
 
@@ -84,7 +89,7 @@ def test_a_correction_that_cannot_be_learned_is_refused(name, correction, messag
 
 def test_rows_are_stored_searched_counted_and_deleted():
     book = Feedback()
-    numbers = book.add([*liked("spam", "ham"), *liked("sentiment", "positive", 3)])
+    numbers = book.add([*liked("spam", "ham"), *liked("sentiment", "positive", ROOM)])
     assert [one.id for one in book.entries()] == numbers[::-1]
     assert [one.task for one in book.entries(Query(text="房间"))] == ["sentiment"]
     assert book.count(Query(text="100%")) == 0
@@ -110,16 +115,15 @@ def test_several_writers_lose_nothing():
 
 def test_the_export_is_what_finetune_reads_and_the_last_word_counts(tmp_path):
     task, book = apps.load("qa"), Feedback()
-    for place, answer in enumerate(["1820", "a museum", "red", "六点", "王", "我是"]):
-        book.add(liked("qa", answer, place))
-    book.add(entries_of(task, task.samples[0], "1820", right=False, correction="in 1820"))
+    asked = [task.input(**one) for one in (MILL, TEA, {"question": "Name a colour."})]
+    for one, answer in zip(asked, ["1820", "六点", "red"], strict=True):
+        book.add(liked("qa", answer, one))
+    book.add(entries_of(task, asked[0], "1820", right=False, correction="in 1820"))
     made = export.training_rows(task, book.entries())
-    assert (len(made.rows), made.wrong, made.unusable) == (6, 1, 0)
+    assert (len(made.rows), made.wrong, made.unusable) == (3, 1, 0)
     path = export.write(made.rows, tmp_path / "qa.jsonl")
     found = read_examples(task, [str(path)])
-    assert {one.answers[0] for one in found.examples} == {
-        "in 1820", "a museum", "red", "六点", "王", "我是",
-    }  # fmt: skip
+    assert {one.answers[0] for one in found.examples} == {"in 1820", "六点", "red"}
     assert not found.problems
     with pytest.raises(BadData, match="is there already"):
         export.write(made.rows, path)
