@@ -27,7 +27,7 @@ LOGIT = Said("logit", "logit")
 PROBABILITY = Said("probability", "概率")
 ATTENTION = Said("Attention", "注意力")
 ATTENTION_ABOUT = Said(
-    "Each token (a row) takes its new content from the tokens up to itself (the columns): the darker, the more. "
+    "Each token (a row) takes its new content from the tokens up to itself (the columns): the stronger the colour, the more. "
     "A row sums to 1.",
     "每个词元（行）从它自己及之前的词元（列）取得信息：颜色越深，取得越多。每行之和为 1。")
 HEADS = Said("All heads of layer {layer}", "第 {layer} 层的所有注意力头")
@@ -38,7 +38,7 @@ LAST_ROW = Said("The last token, “{token}”, takes most from {most}.", "最�
 LENS = Said("Logit lens", "Logit 透镜")
 LENS_ABOUT = Said(
     "The state after each layer, read as if it were the last: through the final norm and the head. A cell is the "
-    "likeliest next token there; the darker, the surer. The last column is the end of your text.",
+    "likeliest next token there; the stronger the colour, the surer. The last column is the end of your text.",
     "把每一层之后的状态当作最后一层来读：经过最终归一化与输出层。每格是此处最可能的下一个词元，颜色越深越有把握。最后一列是文本的末尾。")
 EMBEDDINGS = Said("embeddings", "词嵌入")
 AFTER = Said("layer {layer}", "第 {layer} 层")

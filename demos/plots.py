@@ -23,26 +23,26 @@ CSS = """
 .chart svg { width: 100%; height: auto; display: block; overflow: visible; }
 .chart text { font-size: 13px; fill: var(--body-text-color-subdued); }
 .chart .grid { stroke: var(--border-color-primary); stroke-width: 1; }
-.chart path { fill: none; stroke-width: 2; stroke-linejoin: round; stroke: currentColor; }
-.chart circle { fill: currentColor; }
+.chart path { fill: none; stroke-width: 2; stroke-linejoin: round; stroke: var(--line-colour); }
+.chart circle { fill: var(--line-colour); }
 @media (max-width: 640px) { .chart text { font-size: 15px; } }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .3rem 0 0; font-size: .85rem;
   color: var(--body-text-color-subdued); }
 .legend i { display: inline-block; width: 1.1em; height: .25em; border-radius: 1px;
-  vertical-align: middle; margin-right: .4em; background: currentColor; }
-.chart .series-0 { color: #0e6262 !important; }
-.chart .series-1 { color: #b35c00 !important; }
-.chart .series-2 { color: #6b4ba3 !important; }
-.chart .series-3 { color: #a8324a !important; }
-.chart .series-4 { color: #3566ad !important; }
-.chart .series-5 { color: #5d6b16 !important; }
-.dark .chart .series-0 { color: #4fc0b5 !important; }
-.dark .chart .series-1 { color: #f0a24a !important; }
-.dark .chart .series-2 { color: #b79bea !important; }
-.dark .chart .series-3 { color: #f08a9c !important; }
-.dark .chart .series-4 { color: #86b0f0 !important; }
-.dark .chart .series-5 { color: #b5c65a !important; }
+  vertical-align: middle; margin-right: .4em; background: var(--line-colour); }
+.chart .series-0 { --line-colour: #0e6262; }
+.chart .series-1 { --line-colour: #b35c00; }
+.chart .series-2 { --line-colour: #6b4ba3; }
+.chart .series-3 { --line-colour: #a8324a; }
+.chart .series-4 { --line-colour: #3566ad; }
+.chart .series-5 { --line-colour: #5d6b16; }
+.dark .chart .series-0 { --line-colour: #4fc0b5; }
+.dark .chart .series-1 { --line-colour: #f0a24a; }
+.dark .chart .series-2 { --line-colour: #b79bea; }
+.dark .chart .series-3 { --line-colour: #f08a9c; }
+.dark .chart .series-4 { --line-colour: #86b0f0; }
+.dark .chart .series-5 { --line-colour: #b5c65a; }
 """
 
 

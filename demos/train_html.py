@@ -18,10 +18,11 @@ CSS = """
 .train h3 { margin: 1.2rem 0 .3rem; font-size: 1.15rem; }
 .train .state { display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: baseline; margin: .2rem 0 .6rem; }
 .train .badge { padding: .1rem .6rem; border-radius: 1rem; font-size: .85rem; font-weight: 600;
-  background: var(--soft); color: var(--color-accent) !important; }
-.train .badge.failed { color: var(--bad) !important; }
-.train .badge.stopped { color: var(--line) !important; }
-.train .badge.done { color: var(--good) !important; }
+  background: var(--soft); }
+.train .badge, .train .badge * { color: var(--color-accent) !important; }
+.train .badge.failed, .train .badge.failed * { color: var(--bad) !important; }
+.train .badge.stopped, .train .badge.stopped * { color: var(--line) !important; }
+.train .badge.done, .train .badge.done * { color: var(--good) !important; }
 .train .share { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
 .train .share i { display: block; height: 100%; background: var(--color-accent); }

@@ -47,7 +47,7 @@ baseline, 'TF-IDF' at 0.267 (p ≤ 0.001).**
 """
 SIXTH = """
 from typing import Literal
-from core.task import Choice, Input, Task
+from core.task import Choice, Criterion, Input, Task
 
 class Notice(Input):
     text: str
@@ -59,7 +59,7 @@ task = Task(title="Urgency", description="Is it <urgent>?", input=Notice,
     columns=(("text", "label"),), sources=(), read=lambda row: [],
     prompt=lambda notice: f"{notice.channel} {notice.copies} {notice.loud}: {notice.text}",
     answer=Choice(labels=("now", "later", "never")), metrics=("classification",),
-    select_by="accuracy", samples=(Notice(text="The roof leaks!", channel="wall", loud=True),))
+    select_by=Criterion(metric="accuracy"), samples=(Notice(text="The roof leaks!", channel="wall", loud=True),))
 """
 
 
