@@ -8,9 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import quintet
 from benchmarks import contest, serving
 from benchmarks.contest import Measured, Order
+from commands.table import app
 from core import backbone as backbones
 from core.adapters.lora import AdapterStack
 from core.backbone import presets
@@ -61,7 +61,7 @@ def test_losses_that_differ_are_told():
 
 def test_pretraining_is_compared_from_the_command_line(order, tmp_path):
     found = CliRunner().invoke(
-        quintet.app,
+        app,
         ["bench", "pretrain", "--backbone", order.backbone, "--preset", "nano", "--rows", "8",
          "--length", "16", "--batch-size", "4", "--json"],
     )  # fmt: skip

