@@ -140,7 +140,7 @@ def test_threads_with_different_adapters_always_get_their_own_answers(engine):
     def ask(offset: int) -> None:
         for turn in range(15):
             name = names[(offset + turn) % 3]
-            if not torch.equal(engine.rank(name, PROMPTS, MARKS), alone[name]):
+            if not torch.allclose(engine.rank(name, PROMPTS, MARKS), alone[name], atol=1e-5):
                 wrong.append(name)
 
     threads = [threading.Thread(target=ask, args=(offset,)) for offset in range(6)]

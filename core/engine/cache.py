@@ -32,7 +32,12 @@ ROOM = 64
 
 def allocated(rows: int, columns: int) -> int:
     """Tokens that are kept room for, at most, when a batch grows to so many rows and columns."""
-    return (1 << (rows - 1).bit_length()) * (columns + ROOM)
+    return _rows(rows) * (columns + ROOM)
+
+
+def _rows(rows: int) -> int:
+    """A power of two, so that rows that join one by one seldom move the batch."""
+    return 1 << (rows - 1).bit_length()
 
 
 class _Window:
@@ -132,7 +137,7 @@ class RowCache:
         """Make room for so many more columns."""
         parts = self._parts()
         if parts and self._window.end + tokens > parts[0].shape[2]:
-            self._move(len(parts[0]), 0, tokens + ROOM)
+            self._move(_rows(len(self.lengths)), 0, max(tokens, ROOM))
 
     def advance(self, counts: list[int]) -> None:
         """A pass has succeeded that wrote so many tokens of each row, padding before them."""
@@ -148,8 +153,7 @@ class RowCache:
         here, there = len(self.lengths), len(other.lengths)
         width = max(self.columns, other.columns)
         if here + there > len(self._parts()[0]) or width > self._window.end:
-            rows = 1 << (here + there - 1).bit_length()
-            self._move(max(rows, len(self._parts()[0])), width - self.columns, ROOM)
+            self._move(_rows(here + there), width - self.columns, ROOM)
         end, new = self._window.end, slice(here, here + there)
         before, place = self._window.start, end - other.columns
         for mine, theirs in zip(self._parts(), other._parts(), strict=True):
