@@ -176,13 +176,17 @@ if __name__ == "__main__":
                    engine="ray", workers=1)
 """
     root = Path(__file__).parents[1]
-    env = {**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}"}
+    env = {**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}",
+           "RAY_worker_niceness": "0"}  # fmt: skip
     run = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, str(nano), str(source), str(tmp_path / "out")],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    killed = _kill_an_actor(tmp_path / "out", run)
-    said, _ = run.communicate(timeout=300)
+    try:
+        killed = _kill_an_actor(tmp_path / "out", run)
+        said, _ = run.communicate(timeout=300)
+    finally:
+        run.kill()
     assert run.returncode == 0 and killed, said[-2000:]
     local = tmp_path / "local"
     predict_folder(partial(opened, nano), source, local, Options(batch_size=1))
