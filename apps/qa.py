@@ -54,6 +54,24 @@ def read(row: Row) -> Iterable[Example[Question] | Skip[Question]]:
     return [Example(input=asked, answers=(text_of(row, "output"),), part="chat")]
 
 
+def write(asked: Question, answer: str) -> Row:
+    """The inverse of `read`: a passage, or a request with the pairs that were said before it."""
+    if asked.passage:
+        return {
+            "context": asked.passage,
+            "question": asked.question,
+            "answers": {"text": [answer]},
+        }
+    row: dict[str, Any] = {"instruction": asked.question, "output": answer}
+    turns = list(asked.history)
+    if turns and turns[0].role == "system":
+        row["system"] = turns.pop(0).content
+    if turns:
+        said = [turn.content for turn in turns]
+        row["history"] = [list(pair) for pair in zip(said[::2], said[1::2], strict=False)]
+    return row
+
+
 def _extraction(row: Row) -> Example[Question] | Skip[Question]:
     """A row of SQuAD; only answers that stand in the passage can be copied."""
     passage, texts = text_of(row, "context"), _answers(row["answers"])
@@ -144,7 +162,10 @@ def first_sentence(asked: Question) -> str:
 
 
 _MILL = "The old mill by the river was built in 1820. It burned down twice and is a museum today."
-_TEA = "茶馆在老城的南门旁边，每天早上六点开门。老板姓王，已经在那里卖了三十年茶。"
+_WHALE = (
+    "The blue whale is the largest animal that has ever lived. "
+    "It eats krill and can weigh 150 tonnes."
+)
 
 task = Task(
     title="Questions and answers",
@@ -159,6 +180,7 @@ task = Task(
         Source(name="hfl/cmrc2018", revision="main", licence="CC BY-SA 4.0"),
     ),
     read=read,
+    write=write,
     prompt=prompt,
     answer=Span(passage=passage, max_new_tokens=64),
     metrics=("squad",),
@@ -166,10 +188,11 @@ task = Task(
     samples=(
         Question(question="When was the mill built?", passage=_MILL),
         Question(question="What is the mill today?", passage=_MILL),
+        Question(question="What does the blue whale eat?", passage=_WHALE),
+        Question(question="Which animal is the largest?", passage=_WHALE),
+        Question(question="What is the capital of France?"),
+        Question(question="What is the opposite of 'hot'?"),
         Question(question="Name three colours."),
-        Question(question="茶馆几点开门？", passage=_TEA),
-        Question(question="老板姓什么？", passage=_TEA),
-        Question(question="请介绍一下你自己。"),
     ),
     trivial=first_sentence,
     shorten="passage",

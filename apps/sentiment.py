@@ -54,8 +54,8 @@ task = Task(
         Review(text="The soup was warm, the waiter was kind, and we stayed until midnight."),
         Review(text="Two hours of my life that I will never get back."),
         Review(text="I expected little and was delighted by every page."),
-        Review(text="房间干净，老板热情，下次还会再来。"),
-        Review(text="等了一个小时，菜送来的时候已经凉了。"),
+        Review(text="质量很差，刚用两天就坏了，很失望。"),
         Review(text="屏幕很清晰，电池也耐用，这个价钱太值了。"),
+        Review(text="等了一个小时，菜送来的时候已经凉了。"),
     ),
 )

@@ -52,12 +52,13 @@ task = Task(
     select_by=Criterion(metric="mcc"),
     samples=(
         Message(text="Are we still meeting at six? I can bring the tickets."),
+        Message(text="WINNER!! Claim your prize of £500 now, call 0800 123 456"),
         Message(
-            text="CONGRATULATIONS! You won a free cruise. Reply YES with your card number now!!!"
+            text="FREE entry into our weekly competition to win tickets. "
+            "Text WIN to 87121 now. T&Cs apply."
         ),
         Message(text="Your parcel is waiting at the post office until Friday."),
         Message(text="妈，我今天加班，晚饭不用等我了。"),
-        Message(text="恭喜您中奖十万元，请立即点击链接领取，过期作废！"),
         Message(text="明天的会议改到下午三点，还在二楼会议室。"),
     ),
 )

@@ -42,6 +42,14 @@ def read(row: Row) -> Iterable[Example[Sentence]]:
     yield Example(input=Sentence(text=zh, direction="zh-en"), answers=(en,), part="zh_en")
 
 
+def write(sentence: Sentence, answer: str) -> Row:
+    """The inverse of `read`: a translation is right in both directions."""
+    direction = sentence.direction
+    source = language_of(sentence.text) if direction == "auto" else direction[:2]
+    target = "zh" if source == "en" else "en"
+    return {source: sentence.text, target: answer}
+
+
 def _language(name: str) -> str:
     """'zh' for zh-CN, zh_Hans and the like; another name stays."""
     plain = name.strip().casefold().replace("_", "-")
@@ -71,17 +79,17 @@ task = Task(
         Source(name="Helsinki-NLP/opus-100", revision="main", licence="not stated"),
     ),
     read=read,
+    write=write,
     prompt=prompt,
     answer=Text(max_new_tokens=128),
     metrics=("translation",),
     select_by=Criterion(metric="chrf", over_parts="mean"),
     samples=(
-        Sentence(text="Where is the station?"),
-        Sentence(text="I drink tea every morning."),
-        Sentence(text="She gave the book back to her teacher.", direction="en-zh"),
-        Sentence(text="今天天气很好。"),
-        Sentence(text="我的哥哥住在北京。"),
-        Sentence(text="请问，去火车站怎么走？", direction="zh-en"),
+        Sentence(text="I am a student."),
+        Sentence(text="I like you.", direction="en-zh"),
+        Sentence(text="你在做什么？"),
+        Sentence(text="他是老师。"),
+        Sentence(text="这是我的书。", direction="zh-en"),
     ),
     trivial=copy_the_source,
     aliases=ALSO,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from core.backbone import Dtype
     from core.service import Service
     from core.task import Task
+    from demos.server import Login
 
 
 def predict(
@@ -157,6 +158,10 @@ def demo(
     host: Host = "127.0.0.1",
     port: Port = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    auth: Annotated[
+        str | None,
+        typer.Option("--auth", metavar="USER:PASSWORD", help="Needed where others can come in."),
+    ] = None,
     device: Device = "auto",
     dtype: DtypeName = "auto",
 ) -> None:
@@ -164,8 +169,12 @@ def demo(
     known = all_tasks()
     for name in tasks or ():
         the_task(name.partition("@")[0])
+    from demos import server
+
+    login = server.login(host, auth)  # before the backbone loads
+    server.check_port(host, port)
     service = open_service(backbone, device, dtype)
-    open_pages(service, tasks or list(known), host=host, port=port, browser=browser)
+    open_pages(service, tasks or list(known), host=host, port=port, browser=browser, login=login)
 
 
 def open_pages(
@@ -175,12 +184,13 @@ def open_pages(
     host: str = "127.0.0.1",
     port: int | None = None,
     browser: bool = True,
+    login: Login | None = None,
 ) -> None:
     """Serve them until Ctrl-C, and say where."""
     from demos import pages
 
     built = pages.build(service, names)
-    address = pages.start(built, host=host, port=port, open_browser=browser)
+    address = pages.start(built, host=host, port=port, open_browser=browser, auth=login)
     typer.echo(f"The pages are at {address} until Ctrl-C.")
     pages.wait(built)
 

@@ -2,121 +2,110 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Generic, Protocol
+from typing import Any, Protocol
 
-from core.application import Application
-from core.engine.prompting import answer_budget, encode_prompt
-from core.engine.sampling import Sampling
-from core.task import Choice, In, Span, Task
-from demos.decided import Decided, shown
+from core.application import Prediction
+from core.language import language_of
+from core.task import Choice, Span, Task
+from demos import words
+from demos.asking import Asked
+from demos.bars import bars
 from demos.door import Component, gr
-from demos.fields import Form, Turns
+from demos.fields import Turns
+from demos.occlusion import mattered
+from demos.said import Words, html
+from demos.smallprint import small_print
+from demos.tokens import token_view
 
-_EMPTYING = 0.5
-"""Seconds in which a field stays empty after it was said; then the next words may be typed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked(Generic[In]):
-    """One request: who answers, what is asked, how to write."""
-
-    application: Application[In]
-    input: In
-    sampling: Sampling | None = None
-    max_new_tokens: int | None = None
-    turns: Turns
-    said: str
-    """The first field: what a chat shows as the words of the user."""
-
-    def texts(self) -> Iterator[str]:
-        """The answer as it grows."""
-        return self.application.stream(
-            self.input, self.sampling, max_new_tokens=self.max_new_tokens
-        )
-
-    def dropped(self) -> int:
-        """Characters that the backbone does not see; a stream of texts cannot say it."""
-        task, backbone = self.application.task, self.application.engine.backbone
-        length = self.max_new_tokens or answer_budget(task, backbone.context)
-        room = backbone.context - length
-        return encode_prompt(task, self.input, backbone.tokenizer, room).dropped
+Values = list[Any]
+"""One for each output of a view, in their order."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """The values of a view's outputs, and the line below them.
+class View(Protocol):
+    """Components that show the answers of one kind.
 
     A browser skips steps that come faster than it draws: each one says everything anew.
     """
 
-    values: list[Any]
-    note: str = ""
-
-
-class View(Protocol):
-    """Components that show the answers of one kind."""
-
     @property
     def outputs(self) -> list[Component]:
-        """What `show` and `hidden` give values for, in this order."""
+        """What `show` and `empty` give values for, in this order."""
 
-    def show(self, asked: Asked[Any]) -> Iterator[Shown]:
+    def show(self, asked: Asked[Any]) -> Iterator[Values]:
         """The answer, in one step or many."""
 
-    def hidden(self) -> list[Any]:
-        """Values that take the view off the page."""
+    def empty(self) -> Values:
+        """Values that take an earlier answer off the page."""
 
 
-def view(task: Task[Any], form: Form, turns: gr.State) -> View:
-    """Draw here what fits the task's kind of answer; a chat keeps what was said in `turns`."""
+def view(task: Task[Any], said: Words, *, chat: gr.State | None = None) -> View:
+    """Draw here what fits the task's kind of answer; a chat keeps what was said in `chat`."""
     if isinstance(task.answer, Choice):
-        return Bars(Decided(label="Answer", num_top_classes=10))
-    marked = _marked() if isinstance(task.answer, Span) else None
-    free: View = _chat(form, turns) if form.turns else Written(_answer_box())
-    return Copied(*marked, free) if marked else free
+        return Bars(gr.HTML(_PLACEHOLDER, elem_classes="answer"))
+    if chat is not None:
+        return Chat(_chatbot(said), chat, _note())
+    if isinstance(task.answer, Span):
+        box = said.say(gr.Textbox(lines=1, interactive=False, buttons=["copy"]), label=words.ANSWER)
+        return Marked(box, gr.HTML("", elem_classes="passage"), _note())
+    box = gr.Textbox(lines=5, max_lines=24, interactive=False, buttons=["copy"])
+    said.say(box, label=words.ANSWER)
+    note = _note()
+    with said.say(gr.Accordion(open=False), label=words.TOKENS):
+        return Written(box, note, gr.HTML("", elem_classes="bare"))
 
 
 @dataclass(frozen=True)
 class Bars:
-    """A closed answer: every label with its probability."""
+    """A closed answer: every label with its probability, then the words that mattered."""
 
-    label: gr.Label
-
-    @property
-    def outputs(self) -> list[Component]:
-        return [self.label]
-
-    def show(self, asked: Asked[Any]) -> Iterator[Shown]:
-        found = next(asked.application.predict([asked.input]))
-        unsure = "Not sure enough to answer." if found.abstained else ""
-        yield Shown([shown(found)], unsure or _not_read(found.dropped))
-
-    def hidden(self) -> list[Any]:
-        return [gr.update(visible=False)]
-
-
-@dataclass(frozen=True)
-class Written:
-    """A free answer that grows while it is written."""
-
-    box: gr.Textbox
+    box: gr.HTML
 
     @property
     def outputs(self) -> list[Component]:
         return [self.box]
 
-    def show(self, asked: Asked[Any]) -> Iterator[Shown]:
-        text, note = "", _not_read(asked.dropped())
-        for text in asked.texts():
-            yield Shown([gr.update(value=text, visible=True)], note)
-        yield Shown([gr.update(value=text, visible=True)], _empty(text) or note)
+    def show(self, asked: Asked[Any]) -> Iterator[Values]:
+        pending = asked.submit()
+        for written, found in asked.steps(pending):
+            if written.finish is None or not found.probabilities:
+                continue
+            drawn = bars(found, asked.application.operating_point)
+            below = small_print(pending, found)
+            yield [drawn + below]
+            if why := mattered(asked, found):
+                yield [drawn + why + below]
 
-    def hidden(self) -> list[Any]:
-        return [gr.update(visible=False)]
+    def empty(self) -> Values:
+        return [_PLACEHOLDER]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A free answer that grows while it is written, and how sure each token was."""
+
+    box: gr.Textbox
+    note: gr.HTML
+    tokens: gr.HTML
+
+    @property
+    def outputs(self) -> list[Component]:
+        return [self.box, self.note, self.tokens]
+
+    def show(self, asked: Asked[Any]) -> Iterator[Values]:
+        pending = asked.submit()
+        yield ["", _writing(), ""]
+        for written, found in asked.steps(pending):
+            if written.finish is None:
+                yield [found.text, _writing(), gr.skip()]
+                continue
+            seen = token_view(written, asked.application.engine.backbone.tokenizer)
+            yield [found.text, _direction(asked) + small_print(pending, found), seen]
+
+    def empty(self) -> Values:
+        return ["", "", ""]
 
 
 @dataclass(frozen=True)
@@ -125,94 +114,95 @@ class Chat:
 
     chatbot: gr.Chatbot
     turns: gr.State
-    words: Component
-    """The field to be emptied once it is said."""
+    note: gr.HTML
 
     @property
     def outputs(self) -> list[Component]:
-        return [self.chatbot, self.turns, self.words]
+        return [self.chatbot, self.turns, self.note]
 
-    def show(self, asked: Asked[Any]) -> Iterator[Shown]:
+    def show(self, asked: Asked[Any]) -> Iterator[Values]:
         said = [*asked.turns, {"role": "user", "content": asked.said}]
-        text, note, begun = "", _not_read(asked.dropped()), time.monotonic()
-        for text in asked.texts():
-            yield self._said(said, text, begun, note)
-        yield self._said(said, text, begun, _empty(text) or note)
+        pending = asked.submit()
+        yield self._said(said, "", _writing())
+        for written, found in asked.steps(pending):
+            note = _writing() if written.finish is None else small_print(pending, found)
+            yield self._said(said, found.text, note)
 
-    def _said(self, said: Turns, text: str, begun: float, note: str) -> Shown:
+    def _said(self, said: Turns, text: str, note: str) -> Values:
         turns = [*said, {"role": "assistant", "content": text}]
-        words = "" if time.monotonic() - begun < _EMPTYING else gr.skip()
         # The chatbot puts messages into the page as HTML, and would fetch the images in it.
         safe = [{**turn, "content": escape(turn["content"], quote=False)} for turn in turns]
-        return Shown([gr.update(value=safe, visible=True), turns, words], note)
+        return [safe if text else safe[:-1], turns, note]
 
-    def hidden(self) -> list[Any]:
-        return [gr.update(visible=False), gr.skip(), gr.skip()]
+    def empty(self) -> Values:
+        return [gr.skip(), gr.skip(), ""]
 
 
 @dataclass(frozen=True)
-class Copied:
-    """An answer marked in its passage; without a passage, the view of free answers."""
+class Marked:
+    """An answer that was copied, marked in its passage."""
 
-    group: gr.Column
     answer: gr.Textbox
     passage: gr.HTML
-    free: View
+    note: gr.HTML
 
     @property
-    def outputs(self) -> list[Any]:
-        return [self.group, self.answer, self.passage, *self.free.outputs]
+    def outputs(self) -> list[Component]:
+        return [self.answer, self.passage, self.note]
 
-    def show(self, asked: Asked[Any]) -> Iterator[Shown]:
-        passage = self._passage(asked)
-        if not passage.strip():
-            for shown in self.free.show(asked):
-                yield Shown([*self._away(), *shown.values], shown.note)
-            return
-        found = next(
-            asked.application.predict(
-                [asked.input], sampling=asked.sampling, max_new_tokens=asked.max_new_tokens
-            )
-        )
-        here = [gr.update(visible=True), found.text, _with_mark(passage, found.span, found.dropped)]
-        yield Shown([*here, *self.free.hidden()], _empty(found.text) or _not_read(found.dropped))
-
-    def hidden(self) -> list[Any]:
-        return [*self._away(), *self.free.hidden()]
-
-    def _away(self) -> list[Any]:
-        return [gr.update(visible=False), gr.skip(), gr.skip()]
-
-    def _passage(self, asked: Asked[Any]) -> str:
+    def show(self, asked: Asked[Any]) -> Iterator[Values]:
+        pending = asked.submit()
+        yield ["", "", _writing()]
         answer = asked.application.task.answer
-        return answer.passage(asked.input) if isinstance(answer, Span) else ""
+        passage = answer.passage(asked.input) if isinstance(answer, Span) else ""
+        for written, found in asked.steps(pending):
+            if written.finish is None:
+                continue
+            below = small_print(pending, found)
+            if not _says_something(found):
+                nothing = html(words.NO_ANSWER, "p", class_="remark", role="status")
+                yield ["", _with_mark(passage, None, found.dropped), nothing + below]
+                continue
+            yield [found.text, _with_mark(passage, found.span, found.dropped), below]
+
+    def empty(self) -> Values:
+        return ["", "", ""]
 
 
-def _answer_box() -> gr.Textbox:
-    return gr.Textbox(
-        label="Answer", lines=6, max_lines=24, interactive=False, buttons=["copy"],
-        elem_classes="answer",
-    )  # fmt: skip
+def _says_something(found: Prediction) -> bool:
+    """A span of punctuation is no answer."""
+    return any(character.isalnum() for character in found.text)
 
 
-def _chat(form: Form, turns: gr.State) -> Chat:
+def _chatbot(said: Words) -> gr.Chatbot:
     chatbot = gr.Chatbot(
-        label="Conversation",
         height=320,
         render_markdown=False,
         allow_tags=False,
-        placeholder="Nothing has been said yet.",
         feedback_options=None,
         buttons=[],
     )
-    return Chat(chatbot, turns, form.components[0])
+    said.say(chatbot, label=words.CONVERSATION, placeholder=words.NOTHING_SAID)
+    return chatbot
 
 
-def _marked() -> tuple[gr.Column, gr.Textbox, gr.HTML]:
-    with gr.Column(visible=False) as group:
-        answer = gr.Textbox(label="Answer", lines=1, interactive=False, buttons=["copy"])
-        passage = gr.HTML(container=True, elem_classes="passage")
-    return group, answer, passage
+def _note() -> gr.HTML:
+    return gr.HTML("", elem_classes="bare")
+
+
+def _writing() -> str:
+    return html(words.WRITING, "p", class_="quiet", role="status")
+
+
+_PLACEHOLDER = html(words.HERE, "p", class_="quiet placeholder")
+
+
+def _direction(asked: Asked[Any]) -> str:
+    """Which direction was told from the script, where the task left that open."""
+    if getattr(asked.input, "direction", "") != "auto":
+        return ""
+    source = language_of(str(getattr(asked.input, asked.application.task.shorten, "")))
+    return html(words.DIRECTION[source], "p", class_="remark")
 
 
 def _with_mark(passage: str, span: tuple[int, int] | None, dropped: int) -> str:
@@ -224,15 +214,5 @@ def _with_mark(passage: str, span: tuple[int, int] | None, dropped: int) -> str:
         for part in (passage[:start], passage[start:end], passage[end:read], passage[read:])
     )
     tail = f'<span class="unread">{unread}</span>' if unread else ""
-    return f"<p>{before}<mark>{answer}</mark>{after}{tail}</p>"
-
-
-def _not_read(dropped: int) -> str:
-    if not dropped:
-        return ""
-    plural = "character was" if dropped == 1 else "characters were"
-    return f"{dropped:,} {plural} not read: the text is longer than the context."
-
-
-def _empty(text: str) -> str:
-    return "" if text.strip() else "The answer is empty: the model had nothing to add."
+    mark = f"<mark>{answer}</mark>" if answer else ""
+    return f"<p>{before}{mark}{after}{tail}</p>"

@@ -1,4 +1,4 @@
-"""How the answer is written: likeliest or drawn, and how long."""
+"""How the answer is written: likeliest or drawn, how long, and where it stops."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.engine.sampling import Greedy, Sample, Sampling
+from core.engine.sampling import Greedy, Sample
 from core.errors import BadSetting
+from demos import control_words as words
+from demos.asking import Writing
 from demos.door import Component, gr
+from demos.said import Words
 
 _GREEDY, _SAMPLED = "greedy", "sampled"
+_MOST_STOPS = 4
 
 
 @dataclass(frozen=True)
@@ -20,46 +24,58 @@ class Controls:
     components: tuple[Component, ...] = ()
 
 
-def controls(*, length: int, longest: int) -> Controls:
+def controls(said: Words, *, length: int, longest: int) -> Controls:
     """Draw them here, folded away; `length` tokens are the default, `longest` the most."""
     standard = Sample()
-    with gr.Accordion("How it writes", open=False):
-        how = gr.Radio(
-            [("Greedy: always the likeliest word", _GREEDY), ("Sampled: by chance", _SAMPLED)],
-            value=_GREEDY,
-            label="Choice of the next word",
-        )
+    with said.say(gr.Accordion(open=False), label=words.HOW):
+        ways = [(words.GREEDY, _GREEDY), (words.SAMPLED, _SAMPLED)]
+        how = gr.Radio([(way.en, value) for way, value in ways], value=_GREEDY)
+        said.say(how, label=words.CHOICE, choices=ways)
         with gr.Column(visible=False) as chance:
-            temperature = gr.Slider(
-                0.1, 2, standard.temperature, step=0.05, label="Temperature",
-                info="Low is careful, high is bold.",
-            )  # fmt: skip
-            top_p = gr.Slider(
-                0.05, 1, standard.top_p, step=0.05, label="Top p",
-                info="Only the likeliest words that together hold this share.",
-            )  # fmt: skip
-            seed = gr.Number(
-                standard.seed, precision=0, label="Seed",
-                info="The same seed draws the same text.",
-            )  # fmt: skip
-        most = gr.Slider(1, longest, length, step=1, label="Longest answer", info="In tokens.")
+            temperature = gr.Slider(0.1, 2, standard.temperature, step=0.05)
+            said.say(temperature, label=words.TEMPERATURE, info=words.TEMPERATURE_INFO)
+            top_p = gr.Slider(0.05, 1, standard.top_p, step=0.05)
+            said.say(top_p, label=words.TOP_P, info=words.TOP_P_INFO)
+            top_k = gr.Slider(0, 200, standard.top_k, step=1)
+            said.say(top_k, label=words.TOP_K, info=words.TOP_K_INFO)
+            penalty = gr.Slider(1, 2, standard.repetition_penalty, step=0.05)
+            said.say(penalty, label=words.PENALTY, info=words.PENALTY_INFO)
+            seed = gr.Number(standard.seed, precision=0)
+            said.say(seed, label=words.SEED, info=words.SEED_INFO)
+        most = gr.Slider(1, longest, length, step=1)
+        said.say(most, label=words.LENGTH, info=words.LENGTH_INFO)
+        stop = gr.Textbox("", lines=1, max_lines=_MOST_STOPS)
+        said.say(stop, label=words.STOP_AT, info=words.STOP_AT_INFO)
     how.change(
-        lambda chosen: gr.update(visible=chosen == _SAMPLED),
+        None,
         how,
         chance,
-        show_progress="hidden",
+        js=f"(how) => ({{__type__: 'update', visible: how === '{_SAMPLED}'}})",
         api_visibility="private",
     )
-    return Controls((how, temperature, top_p, seed, most))
+    return Controls((how, temperature, top_p, top_k, penalty, seed, most, stop))
 
 
-def chosen(values: Sequence[Any]) -> tuple[Sampling | None, int | None]:
-    """How to sample and how long to write; `BadSetting` where a value is out of its range."""
+def chosen(values: Sequence[Any]) -> Writing:
+    """How to write; `BadSetting` where a value is out of its range."""
     if not values:
-        return None, None
-    how, temperature, top_p, seed, length = values
+        return Writing()
+    how, temperature, top_p, top_k, penalty, seed, length, stop = values
     if how not in (_GREEDY, _SAMPLED):
         raise BadSetting(f"The choice is {how!r}; it must be {_GREEDY!r} or {_SAMPLED!r}.")
-    if how == _GREEDY:
-        return Greedy(), length
-    return Sample(temperature=temperature, top_p=top_p, seed=seed), length
+    drawn = Sample(
+        temperature=temperature, top_p=top_p, top_k=top_k, repetition_penalty=penalty, seed=seed
+    )
+    return Writing(
+        sampling=Greedy() if how == _GREEDY else drawn,
+        max_new_tokens=length,
+        stop=_stops(str(stop or "")),
+    )
+
+
+def _stops(text: str) -> tuple[str, ...]:
+    r"""One a line; \n stands for the end of a line."""
+    found = tuple(line.replace("\\n", "\n") for line in text.splitlines() if line)
+    if len(found) > _MOST_STOPS:
+        raise BadSetting(f"{len(found)} texts to stop at; at most {_MOST_STOPS}.")
+    return found

@@ -13,6 +13,8 @@ from core.application import Application
 from core.errors import BadInput, BadSetting
 from core.task import In, Input, Task
 from demos.door import Component, gr
+from demos.said import Said, Words
+from demos.task_words import choice, field_info, field_title
 
 MOST = 50_000
 """Characters of one request; a context holds far fewer, and a page is open to strangers."""
@@ -35,7 +37,8 @@ class Form:
     def fields(self, values: Sequence[Any], turns: Turns) -> dict[str, Any]:
         """What `Application.input` takes."""
         shown = dict(zip(self.names, values, strict=True))
-        return shown | ({self.turns: turns} if self.turns else {})
+        said = [turn for turn in turns if turn["content"].strip()]
+        return shown | ({self.turns: said} if self.turns else {})
 
     def values(self, sample: Input) -> list[Any]:
         """A sample, as the components show it."""
@@ -47,13 +50,16 @@ class Form:
         return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
-def form(task: Task[Any]) -> Form:
-    """Draw the fields here; one that cannot be drawn keeps its default, or raises `BadSetting`."""
+def form(task: Task[Any], words: Words, *, leave_out: str = "") -> Form:
+    """Draw the fields here; one that cannot be drawn keeps its default, or raises `BadSetting`.
+
+    The field `leave_out` is not drawn and keeps its default.
+    """
     drawn: dict[str, Component] = {}
     for name, field in task.input.model_fields.items():
-        if holds_turns(field):
+        if holds_turns(field) or name == leave_out:
             continue
-        component = _component(name, field, long=name == task.shorten)
+        component = _component(name, field, words, long=name == task.shorten)
         if component is not None:
             drawn[name] = component
         elif field.is_required():
@@ -61,8 +67,13 @@ def form(task: Task[Any]) -> Form:
                 f"A page cannot ask for {name!r}; it draws str, Literal, bool, int and float. "
                 "Give the field a default."
             )
-    turns = [name for name, field in task.input.model_fields.items() if holds_turns(field)]
-    return Form(tuple(drawn), tuple(drawn.values()), turns[0] if turns else "")
+    return Form(tuple(drawn), tuple(drawn.values()), turns_of(task))
+
+
+def turns_of(task: Task[Any]) -> str:
+    """The field of the input that holds earlier turns; empty where there is none."""
+    fields = task.input.model_fields.items()
+    return next((name for name, field in fields if holds_turns(field)), "")
 
 
 def holds_turns(field: FieldInfo) -> bool:
@@ -89,27 +100,29 @@ def _length(value: Any) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
-def _component(name: str, field: FieldInfo, *, long: bool) -> Component | None:
-    shared: dict[str, Any] = {
-        "label": field.title or name,
-        "info": field.description,
-        "value": None if field.is_required() else field.get_default(call_default_factory=True),
-    }
+def _component(name: str, field: FieldInfo, words: Words, *, long: bool) -> Component | None:
+    said = {"label": field_title(name, field), "info": field_info(field)}
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
     kind = field.annotation
     if get_origin(kind) is Literal:
-        return _choice(list(get_args(kind)), shared)
+        return _choice(list(get_args(kind)), value, words, said)
+    component: Component | None = None
     if kind is str:
-        lines, most = (4, 14) if long else (1, 1)
-        return gr.Textbox(**shared, lines=lines, max_lines=most, max_length=MOST)
+        lines, most = (4, 14) if long else (1, 3)
+        component = gr.Textbox(value, lines=lines, max_lines=most, max_length=MOST)
     if kind is bool:
-        return gr.Checkbox(**shared)
+        component = gr.Checkbox(bool(value))
     if kind is int or kind is float:
-        return gr.Number(**shared, precision=0 if kind is int else None)
-    return None
+        component = gr.Number(value, precision=0 if kind is int else None)
+    return words.say(component, **said) if component else None
 
 
-def _choice(allowed: list[Any], shared: dict[str, Any]) -> Component:
+def _choice(allowed: list[Any], value: Any, words: Words, said: dict[str, Said]) -> Component:
     draw = gr.Radio if len(allowed) <= _RADIO else gr.Dropdown
-    if shared["value"] is None:
-        shared["value"] = allowed[0]
-    return draw(choices=allowed, **shared)
+    pairs = [(choice(one), one) for one in allowed]
+    drawn = draw(
+        [(one.en, meaning) for one, meaning in pairs],
+        value=allowed[0] if value is None else value,
+    )
+    words.say(drawn, **said, choices=pairs)
+    return drawn

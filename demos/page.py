@@ -1,176 +1,92 @@
-"""One task's page: the form, the answer, the samples, and a route of the same name."""
+"""One task's page: who answers, the form, the answer, the samples, and a route of the same name."""
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Iterator
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
-from core.application import Application
 from core.errors import QuintetError
-from core.service import Service
-from core.task import Choice, Input, Task
-from demos import scores
-from demos.answers import Asked, View, view
-from demos.controls import Controls, chosen, controls
+from core.task import Span
+from demos import words
+from demos.asking import SERVED, Contestant, chosen, contestants
 from demos.door import api, gr
-from demos.fields import Form, Turns, checked, form, holds_turns
+from demos.fields import turns_of
+from demos.frame import Frame
+from demos.heading import about, heading, problem
+from demos.lanes import NOBODY
+from demos.panel import panel
+from demos.routes import route, route_name
 
-_LABEL = 60
-"""Characters of a sample on its button."""
+_PRIVATE: Any = {"show_progress": "hidden", "api_visibility": "private"}
+_AT_ONCE = 40
+"""Requests to one page that are answered at a time; the engine makes batches of them."""
 
 
-def page(service: Service, name: str) -> None:
-    """Draw the page of 'task' or 'task@version' here; where it cannot be served, say why."""
-    task = service.task(name)
+@dataclass(frozen=True)
+class Who:
+    """The choice of who answers, and of who answers beside it."""
+
+    by: gr.Dropdown
+    beside: gr.Dropdown
+
+
+def page(frame: Frame, name: str) -> None:
+    """Draw the page of 'task' or 'task@version' here; where it cannot be served, it says why."""
+    task = frame.service.task(name)
+    who = _who(frame, name)
+    passage = task.shorten if isinstance(task.answer, Span) else ""
+    if passage and turns_of(task):
+        with gr.Tabs(elem_classes="inner"):
+            with frame.say(gr.Tab(), label=words.FROM_PASSAGE):
+                panel(frame, name, [who.by, who.beside])
+            with frame.say(gr.Tab(), label=words.CHAT):
+                panel(frame, name, [who.by, who.beside], passage=passage)
+    else:
+        panel(frame, name, [who.by, who.beside])
+    api(
+        route(frame.service, name), api_name=route_name(name), api_description=task.description,
+        concurrency_limit=_AT_ONCE,
+    )  # fmt: skip
+
+
+def _above(frame: Frame, backbone: str | None, page: str, by: str) -> str:
     try:
-        application, passport = service.application(name), service.passport(name)
-        above = scores.header(task, name, passport)
+        service = frame.services.of(backbone)
+        return heading(service, page, chosen(service, page, by))
     except QuintetError as error:
-        gr.HTML(scores.problem(task, error), elem_classes="heading")
-        return
-    gr.HTML(above, elem_classes="heading")
-    _draw(application, route_name(name))
+        return problem(error)
 
 
-def route_name(name: str) -> str:
-    """'spam' for 'spam', 'spam_2' for 'spam@2': what `gradio_client` calls."""
-    return re.sub(r"\W", "_", name)
+def _who(frame: Frame, page: str) -> Who:
+    known = _pairs(contestants(frame.service, page))
+    with gr.Row(elem_classes="who", equal_height=False):
+        with gr.Column(scale=3, min_width=300):
+            gr.HTML(about(frame.service.task(page)), elem_classes="bare")
+        by = gr.Dropdown(known, value=known[0][1], filterable=False, min_width=150)
+        frame.say(by, label=words.BY)
+        beside = gr.Dropdown([NOBODY, *known], value=NOBODY, filterable=False, min_width=150)
+        frame.say(beside, label=words.BESIDE)
+    above = gr.HTML(_above(frame, None, page, SERVED), elem_classes="bare")
 
+    def changed(backbone: str, by: str) -> str:
+        return _above(frame, backbone, page, by)
 
-def _draw(application: Application[Any], route: str) -> None:
-    task, turns = application.task, gr.State([])
-    with gr.Row(equal_height=False):
-        with gr.Column(min_width=300):
-            fields = form(task)
-            writing = _controls(application)
-            with gr.Row():
-                submit = gr.Button("Submit", variant="primary", scale=2, min_width=100)
-                stop = gr.Button("Stop", min_width=100, visible=bool(writing.components))
-        with gr.Column(min_width=300):
-            shown = view(task, fields, turns)
-            note = gr.HTML("", elem_classes="note")
-    ask = _asking(application, fields, shown)
-    inputs: list[Any] = [turns, *fields.components, *writing.components]
-    outputs: list[Any] = [note, *shown.outputs]
-    typed = [box.submit for box in fields.components if isinstance(box, gr.Textbox)]
-    asking = gr.on([submit.click, *typed], ask, inputs, outputs, api_visibility="private")
-    samples, filling = _samples(task, fields, turns)
-    answering = filling.then(ask, inputs, outputs, api_visibility="private")
-    ending: Any = {"fn": None, "cancels": [asking, answering], "api_visibility": "private"}
-    gr.on([stop.click, samples.click], **ending)
-    for chat in (part for part in shown.outputs if isinstance(part, gr.Chatbot)):
-        # What was on its way when it was cleared must not come back.
-        chat.clear(**ending).then(lambda: ([], []), None, [chat, turns], api_visibility="private")
-    api(_route(application, fields), api_name=route, api_description=task.description)
-
-
-def _controls(application: Application[Any]) -> Controls:
-    answer, context = application.task.answer, application.engine.backbone.context
-    if isinstance(answer, Choice):
-        return Controls()
-    longest = context // 2
-    return controls(length=min(answer.max_new_tokens, longest), longest=longest)
-
-
-def _asking(
-    application: Application[Any], fields: Form, shown: View
-) -> Callable[..., Iterator[list[Any]]]:
-    """What a press of Submit does: values of the components in, values of the outputs out."""
-
-    def ask(turns: Turns, *values: Any) -> Iterator[list[Any]]:
-        form_values, writing = values[: len(fields.names)], values[len(fields.names) :]
+    def switched(backbone: str) -> list[Any]:
         try:
-            given = checked(application, fields.fields(form_values, turns))
-            sampling, length = chosen(writing)
-            asked = Asked(
-                application=application,
-                input=given,
-                sampling=sampling,
-                max_new_tokens=length,
-                turns=turns,
-                said=str(form_values[0]),
-            )
-            for step in shown.show(asked):
-                yield [_paragraph(step.note), *step.values]
-        except QuintetError as error:
-            gr.Warning(_as_html(error))
-            yield ["", *(gr.skip() for _ in shown.outputs)]
+            found = _pairs(contestants(frame.services.of(backbone), page))
+        except QuintetError:
+            found = known
+        first = found[0][1]
+        return [
+            gr.update(choices=found, value=first),
+            gr.update(choices=[NOBODY, *found], value=NOBODY),
+            _above(frame, backbone, page, first),
+        ]
 
-    return ask
+    by.input(changed, [frame.backbone, by], above, queue=False, **_PRIVATE)
+    frame.switched.then(switched, frame.backbone, [by, beside, above], **_PRIVATE)
+    return Who(by, beside)
 
 
-def _samples(task: Task[Any], fields: Form, turns: gr.State) -> tuple[gr.Dataset, Any]:
-    """The task's samples as buttons; a click fills the form and begins anew."""
-    samples = list(task.samples)
-    dataset = gr.Dataset(
-        label="Samples: one click fills and answers",
-        components=[gr.Textbox(visible=False)],
-        samples=[[place] for place in range(len(samples))],
-        sample_labels=[_label(fields, sample) for sample in samples],
-        type="index",
-        samples_per_page=12,
-        visible=bool(samples),
-    )
-
-    def fill(place: int) -> list[Any]:
-        return [fields.earlier(samples[place]), *fields.values(samples[place])]
-
-    filling = dataset.click(
-        fill,
-        dataset,
-        [turns, *fields.components],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    return dataset, filling
-
-
-def _label(fields: Form, sample: Input) -> str:
-    """The beginning of what the sample asks."""
-    texts = (str(value) for value in fields.values(sample))
-    text = " ".join(next((text for text in texts if text.strip()), "").split())
-    return text if len(text) <= _LABEL else f"{text[:_LABEL].rstrip()}…"
-
-
-def _route(application: Application[Any], fields: Form) -> Callable[..., dict[str, Any]]:
-    """The same answer for programs: the fields by name, a `Prediction` as JSON."""
-    names = [*fields.names, fields.turns] if fields.turns else list(fields.names)
-
-    def answer(*values: Any) -> dict[str, Any]:
-        try:
-            given = checked(application, dict(zip(names, values, strict=True)))
-            return next(application.predict([given])).model_dump()
-        except QuintetError as error:
-            raise gr.Error(_as_html(error), print_exception=False) from error
-
-    parameters = [_parameter(application.task.input, name) for name in names]
-    hints = {parameter.name: parameter.annotation for parameter in parameters}
-    signature = inspect.Signature(parameters, return_annotation=dict[str, Any])
-    answer.__annotations__ = {**hints, "return": dict[str, Any]}
-    vars(answer)["__signature__"] = signature
-    return answer
-
-
-def _parameter(kind: type[Input], name: str) -> inspect.Parameter:
-    field = kind.model_fields[name]
-    required = inspect.Parameter.empty
-    default = required if field.is_required() else field.get_default(call_default_factory=True)
-    turns = holds_turns(field)
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=[] if turns else default,
-        annotation=list[dict[str, str]] if turns else field.annotation,
-    )
-
-
-def _as_html(error: QuintetError) -> str:
-    """Gradio shows messages as HTML; an error may repeat what was typed."""
-    return escape(str(error), quote=False)
-
-
-def _paragraph(text: str) -> str:
-    return f'<p role="status">{escape(text)}</p>' if text else ""
+def _pairs(found: list[Contestant]) -> list[tuple[str, str]]:
+    return [(one.name, one.value) for one in found]

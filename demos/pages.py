@@ -5,34 +5,50 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from html import escape
+
+from starlette.middleware import Middleware
 
 from core.errors import BadSetting
 from core.service import Service
-from demos import style
+from demos import feedback, files, inside, style, tabs_style, train
 from demos.door import gr
+from demos.frame import Tab, frame
 from demos.page import page
+from demos.said import Said
+from demos.server import LARGEST_FILE, Gate, Login
+from demos.services import Services
+from demos.task_words import title
+
+TABS: tuple[Tab, ...] = (files.TAB, feedback.TAB, train.TAB, inside.TAB)
+"""The pages beside those of the tasks, in the order in which they stand."""
 
 _AT_ONCE = 4
 """Requests of one page that are answered side by side; the engine takes turns between them."""
 
 _WAITING = 64
+_THREADS = 100
+"""Each answer on its way holds one while it waits for the engine."""
+_SWEPT_EVERY, _KEPT_FOR = 600, 3600
+"""Seconds: how often files that were sent here are looked at, and how old they may get."""
 
 
 def build(service: Service, names: Sequence[str]) -> gr.Blocks:
-    """A page for each 'task' or 'task@version'; what cannot be served says why on its page."""
+    """A page for each 'task' or 'task@version', and those of `TABS`; what cannot be served says why."""
     if not names:
         raise BadSetting(f"No task to show; known: {', '.join(service.tasks)}.")
-    blocks = gr.Blocks(title="Quintet", analytics_enabled=False)
+    blocks = gr.Blocks(
+        title="Quintet", analytics_enabled=False, delete_cache=(_SWEPT_EVERY, _KEPT_FOR)
+    )
     with blocks:
-        gr.HTML(_masthead(service), elem_classes="masthead")
-        if len(names) == 1:
-            page(service, names[0])
-        else:
-            with gr.Tabs():
-                for name in names:
-                    with gr.Tab(_tab_label(service, name)):
-                        page(service, name)
+        around = frame(blocks, Services(service))
+        with gr.Tabs(overflow_behavior="wrap"):
+            for name in names:
+                with around.say(gr.Tab(), label=_title(service, name)):
+                    page(around, name)
+            for tab in TABS:
+                with around.say(gr.Tab(elem_id=tab.name), label=tab.title):
+                    tab.draw(around)
+        around.words.follow(around.language)
     blocks.queue(max_size=_WAITING, default_concurrency_limit=_AT_ONCE)
     return blocks
 
@@ -43,6 +59,7 @@ def start(
     port: int | None = None,
     host: str = "127.0.0.1",
     open_browser: bool = False,
+    auth: Login | None = None,
 ) -> str:
     """Serve in the background, at the first free port from 7860 on where none is given.
 
@@ -58,7 +75,12 @@ def start(
             quiet=True,
             footer_links=["api"],
             theme=style.theme(),
-            css=style.CSS,
+            css=style.CSS + tabs_style.CSS,
+            head=style.HEAD,
+            auth=auth,
+            max_file_size=LARGEST_FILE,
+            max_threads=_THREADS,
+            app_kwargs={"middleware": [Middleware(Gate)], "docs_url": None, "redoc_url": None},
             ssr_mode=False,
             enable_monitoring=False,
             run_history=False,  # it keeps what people typed in their browser
@@ -73,10 +95,15 @@ def start(
 
 
 def launch(
-    blocks: gr.Blocks, *, port: int | None, host: str = "127.0.0.1", open_browser: bool
+    blocks: gr.Blocks,
+    *,
+    port: int | None,
+    host: str = "127.0.0.1",
+    open_browser: bool,
+    auth: Login | None = None,
 ) -> None:
     """Serve until Ctrl-C. Whoever wants to print the address calls `start` and `wait`."""
-    start(blocks, port=port, host=host, open_browser=open_browser)
+    start(blocks, port=port, host=host, open_browser=open_browser, auth=auth)
     wait(blocks)
 
 
@@ -88,20 +115,8 @@ def wait(blocks: gr.Blocks) -> None:
     blocks.close(verbose=False)
 
 
-def _masthead(service: Service) -> str:
-    backbone = service.engine.backbone
-    facts = (
-        f"{backbone.name} · {backbone.size / 1e6:.1f} million parameters · "
-        f"context of {backbone.context:,} tokens"
-    )
-    return (
-        "<h1>Quintet</h1>"
-        '<p class="about">One GPT, a small adapter for each skill, and a score beside each.</p>'
-        f'<p class="quiet">{escape(facts)}</p>'
-    )
-
-
-def _tab_label(service: Service, name: str) -> str:
+def _title(service: Service, name: str) -> Said:
     """The title, with the version where the name asks for one."""
     version = name.partition("@")[2]
-    return service.task(name).title + (f" {version}" if version else "")
+    named = title(service.task(name))
+    return Said(*(f"{text} {version}" if version else text for text in named))

@@ -1,0 +1,145 @@
+"""What stands above an answer: who answers, the verdict on it, and its report behind a fold."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from core.adapters import registry
+from core.adapters.passport import Passport
+from core.errors import QuintetError
+from core.service import Service
+from core.task import Task
+from demos import heading_words as words
+from demos.asking import BARE, SERVED, Contestant
+from demos.door import gr
+from demos.said import Said, html, same
+from demos.task_words import description
+
+CARD = "README.md"
+"""The model card of an adapter: its verdict is one sentence in bold, and below it all scores."""
+_OPENED = (
+    "const f = this.open && this.querySelector('iframe');"
+    "if (f && !f.srcdoc) fetch(f.dataset.from).then(r => r.text()).then(t => { f.srcdoc = t; });"
+)
+_SENTENCE = re.compile(
+    r"\*\*On (?P<rows>[\d,]+) .+? reached (?P<metric>.+?) (?P<value>[-\d.]+)"
+    r" \((?P<low>[-\d.]+) to (?P<high>[-\d.]+)\): (?P<outcome>clearly better|not told apart|worse|no better)"
+    r".+?['\"](?P<baseline>.+?)['\"] at (?P<other>[-\d.]+) \((?P<p>p [=≤] [^)]+)\)"
+)
+_OUTCOMES = {
+    "clearly better": words.BETTER,
+    "not told apart": words.TIE,
+    "worse": words.WORSE,
+    "no better": words.STARVED,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The sentence of a card, taken apart."""
+
+    outcome: str
+    baseline: str
+    p: str
+    score: Said
+
+    @property
+    def said(self) -> Said:
+        """Such as 'better than TF-IDF, p ≤ 0.001'."""
+        return _OUTCOMES[self.outcome].filled(baseline=self.baseline, p=self.p)
+
+    @property
+    def good(self) -> bool:
+        """Whether something better than the baseline was shown."""
+        return self.outcome == "clearly better"
+
+
+def verdict(card: str) -> Verdict | None:
+    """The verdict that a model card gives; None where it gives none."""
+    found = _SENTENCE.search(card)
+    if found is None:
+        return None
+    score = words.SCORE.filled(**found.groupdict())
+    return Verdict(found["outcome"], found["baseline"], found["p"], score)
+
+
+def about(task: Task[Any]) -> str:
+    """The sentence below the tab."""
+    return html(description(task), "p", class_="about")
+
+
+def heading(service: Service, page: str, contestant: Contestant) -> str:
+    """Who answers and what that is worth; where nobody can, why."""
+    backbone = service.engine.backbone.name
+    if contestant.value == BARE:
+        return _line(words.BARE.filled(backbone=backbone))
+    try:
+        name = page if contestant.value == SERVED else contestant.value
+        passport, folder = service.passport(name), service.find(name)
+    except QuintetError as error:
+        return problem(error)
+    who = words.ADAPTER.filled(name=contestant.name, backbone=backbone)
+    return _line(who) + _score(folder, passport)
+
+
+def problem(error: QuintetError) -> str:
+    """An error, in its own words; nothing in it is read as HTML."""
+    return html(same(str(error)), "p", class_="problem", role="alert")
+
+
+def _line(said: Said) -> str:
+    return html(said, "p", class_="quiet")
+
+
+def _score(folder: Path, passport: Passport) -> str:
+    """The verdict opens the card; an adapter without a card shows the scores of its passport."""
+    path = folder / CARD
+    card = path.read_text("utf-8") if path.is_file() else ""
+    found = verdict(card)
+    if found is None:
+        return _values(passport)
+    chip = html(found.said, class_=f"chip {'good' if found.good else 'plain'}")
+    picked = words.PICKED if passport.scored_on == "validation" else same("")
+    score = html(Said(*(f"{a}{b}" for a, b in zip(found.score, picked, strict=True))))
+    return (
+        f'<details class="report" ontoggle="{escape(_OPENED)}"><summary>{chip} {score} '
+        f"{html(words.REPORT, class_='link')}</summary>{_report(folder, card)}</details>"
+    )
+
+
+def _report(folder: Path, card: str) -> str:
+    """The whole report where it came with the adapter, fetched when it is opened; else the card."""
+    path = folder / registry.REPORT
+    if not path.is_file():
+        return f'<div class="card" lang="en">{_drawn(card)}</div>'
+    gr.set_static_paths([path])
+    where = escape(f"gradio_api/file={path}")
+    return f'<iframe class="card" title="Report" sandbox="" data-from="{where}"></iframe>'
+
+
+def _drawn(card: str) -> str:
+    """Markdown as HTML, without the header for machines; HTML in it is shown as text."""
+    body = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
+    drawn: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(body)
+    # The card breaks lines within cells; that one tag is let through, and nothing else.
+    return drawn.replace("&lt;br&gt;", "<br>").replace("<img", "<span")
+
+
+def _values(passport: Passport) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{value:.3f}</td>"
+        f"<td>{_beside(passport, name)}</td></tr>"
+        for name, value in passport.metrics.items()
+    )
+    said = words.PASSPORT.filled(rows=f"{passport.rows:,}", baseline=passport.baseline_name or "-")
+    return f'<details class="report"><summary>{html(said)}</summary><table>{rows}</table></details>'
+
+
+def _beside(passport: Passport, name: str) -> str:
+    return f"{passport.baseline[name]:.3f}" if name in passport.baseline else "-"

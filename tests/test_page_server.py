@@ -1,0 +1,131 @@
+"""The pages as a server: who may enter, how much may be sent, what happens to those who leave."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from page_fixtures import pages_home, tiny_service
+
+from core.errors import BadSetting
+from demos import pages, server
+
+
+@pytest.fixture(autouse=True)
+def own_home() -> None:
+    """The home of the whole file, not one of each test."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, tokenizer):
+    with pages_home(tmp_path_factory):
+        yield tiny_service(tokenizer)
+
+
+@pytest.fixture(scope="module")
+def client(service) -> Iterator[httpx.Client]:
+    blocks = pages.build(service, ["generation"])
+    with httpx.Client(base_url=pages.start(blocks), timeout=60) as client:
+        yield client
+    blocks.close(verbose=False)
+
+
+def test_another_host_needs_a_login():
+    with pytest.raises(BadSetting, match=r"0\.0\.0\.0 can be reached by others.*--auth"):
+        server.login("0.0.0.0", None)
+    assert server.login("0.0.0.0", "ann:se:cret") == ("ann", "se:cret")
+    assert server.login("127.0.0.1", None) is None
+
+
+@pytest.mark.parametrize("given", ["ann", "ann:", ":secret", ""])
+def test_a_login_needs_a_user_and_a_password(given):
+    with pytest.raises(BadSetting, match="USER:PASSWORD"):
+        server.login("0.0.0.0", given)
+
+
+@pytest.mark.parametrize("port", [0, 99_999, -1])
+def test_a_wrong_port_is_refused_before_the_work(port):
+    with pytest.raises(BadSetting, match="from 1 to 65535"):
+        server.check_port("127.0.0.1", port)
+
+
+def test_a_login_guards_the_pages_and_their_routes(service):
+    blocks = pages.build(service, ["spam"])
+    with httpx.Client(base_url=pages.start(blocks, auth=("ann", "secret")), timeout=60) as client:
+        asked = {"data": ["hello"]}
+        assert client.post("gradio_api/run/spam", json=asked).status_code == 401
+        assert client.get("config").status_code == 401
+        client.post("login", data={"username": "ann", "password": "secret"})
+        assert client.post("gradio_api/run/spam", json=asked).status_code == 200
+    blocks.close(verbose=False)
+
+
+def test_the_listing_for_curl_is_answered(client, service):
+    found = client.post("gradio_api/run/generation", json={"data": ["I love", "continue"]})
+    expected = service.application("generation")(text="I love", mode="continue")
+    assert found.json()["data"] == [expected.model_dump()]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nothing",
+        "gradio_api/nothing",
+        "docs",
+        "runs",
+        "gradio_api/file=http://127.0.0.1:9/a",
+    ],
+)
+def test_what_is_not_there_is_a_404(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_bodies_and_files_are_bounded(client, monkeypatch):
+    big = json.dumps({"data": ["a" * server.LARGEST_BODY, "continue"]})
+    assert client.post("gradio_api/run/generation", content=big).status_code == 413
+    monkeypatch.setattr(server, "LARGEST_FILE", 1000)
+    sent = {"files": ("a.csv", b"text\n" * 1000)}
+    assert client.post("gradio_api/upload", files=sent).status_code == 413
+
+
+def test_a_body_of_unsaid_length_is_read_no_further_than_allowed(client):
+    def pieces() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 100_000
+
+    try:
+        found = client.post("gradio_api/run/generation", content=pieces())
+    except httpx.HTTPError:
+        return  # the connection was ended
+    assert found.status_code >= 400
+
+
+def test_an_answer_that_nobody_listens_to_is_cancelled(client, service, monkeypatch):
+    handles = []
+    submit = service.engine.submit
+    monkeypatch.setattr(
+        service.engine,
+        "submit",
+        lambda *given: handles.append(submit(*given)) or handles[-1],
+    )
+    fn = next(
+        dependency["id"]
+        for dependency in client.get("config").json()["dependencies"]
+        if len(dependency["outputs"]) > 5 and len(dependency["inputs"]) > 5
+    )
+    values = ["quintet-nano", "served", "—", [], "I love", "continue"]
+    sampled = ["sampled", 1.0, 1.0, 0, 1.0, 0, 60, ""]
+    asked = {"data": [*values, *sampled], "fn_index": fn, "session_hash": "gone"}
+    assert client.post("gradio_api/queue/join", json=asked).status_code == 200
+    with client.stream("GET", "gradio_api/queue/data", params={"session_hash": "gone"}) as came:
+        for line in came.iter_lines():
+            if "process_generating" in line:
+                break
+    for _ in range(100):
+        if handles and handles[0].done:
+            break
+        time.sleep(0.1)
+    assert handles[0].latest.finish == "cancelled"
