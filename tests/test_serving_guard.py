@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -338,19 +339,28 @@ def test_the_command_refuses_another_host_without_a_key():
 
 
 def test_the_command_prints_a_call_that_works_and_drains_at_sigterm(nano):
-    run = command("--backbone", nano, "--port", 0)
-    greeting, call = run.stdout.readline(), run.stdout.readline()
-    address = re.search(r"on (http://\S+)", greeting)[1]
-    said = subprocess.run(call, shell=True, capture_output=True, text=True, timeout=60).stdout
-    assert json.loads(said)["object"] == "chat.completion"
-    body = {"model": "quintet-nano", "prompt": "I", "max_tokens": 120, "stream": True}
-    with httpx.stream("POST", f"{address}/v1/completions", json=body, timeout=60) as stream:
-        lines = stream.iter_lines()
-        next(lines)
-        run.send_signal(signal.SIGTERM)
-        wait_for(lambda: not listens(address))
-        assert list(lines)[-2] == "data: [DONE]"
-    assert run.wait(timeout=30) == 0, run.stderr.read()
+    with command("--backbone", nano, "--port", 0) as run, killed_at_last(run):
+        greeting, call = run.stdout.readline(), run.stdout.readline()
+        address = re.search(r"on (http://\S+)", greeting)[1]
+        said = subprocess.run(call, shell=True, capture_output=True, text=True, timeout=60).stdout
+        assert json.loads(said)["object"] == "chat.completion"
+        body = {"model": "quintet-nano", "prompt": "I", "max_tokens": 120, "stream": True}
+        with httpx.stream("POST", f"{address}/v1/completions", json=body, timeout=60) as stream:
+            lines = stream.iter_lines()
+            next(lines)
+            run.send_signal(signal.SIGTERM)
+            wait_for(lambda: not listens(address))
+            assert list(lines)[-2] == "data: [DONE]"
+        assert run.wait(timeout=30) == 0, run.stderr.read()
+
+
+@contextmanager
+def killed_at_last(run: subprocess.Popen) -> Iterator[None]:
+    """A process that a failing test leaves behind is not waited for."""
+    try:
+        yield
+    finally:
+        run.kill()
 
 
 def listens(address: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def answer_all(
     A part's answers so far lie on a disk that all actors share, so whoever takes it up after an
     actor was killed goes on there: no row is lost, and none is answered twice.
     """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody
     ray = _ray()
     own = not ray.is_initialized()
     if own:
