@@ -1,4 +1,4 @@
-"""Other causal language models: GPT-2, Llama, Qwen3 and GPT-NeoX take an adapter and answer."""
+"""Other causal language models: GPT-2, Llama, Qwen3, Gemma 3 and GPT-NeoX take an adapter and answer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import (
     AutoModelForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -31,6 +32,16 @@ FAMILIES = {
     ),
     "llama": lambda size: LlamaConfig(vocab_size=size, **ROPE, num_key_value_heads=2),
     "qwen3": lambda size: Qwen3Config(vocab_size=size, **ROPE, num_key_value_heads=2, head_dim=8),
+    # A window shorter than the prompts; every other layer sees all.
+    "gemma3": lambda size: Gemma3TextConfig(
+        vocab_size=size,
+        **ROPE,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=8,
+        layer_types=["sliding_attention", "full_attention"],
+        query_pre_attn_scalar=8,
+    ),
     "gpt_neox": lambda size: GPTNeoXConfig(vocab_size=size, **ROPE),
 }
 PROMPTS = [[0, 40, 50, 60], [0, 70], [0, *range(100, 120)]]
@@ -95,6 +106,22 @@ def test_padding_changes_no_answer(checkpoint):
         assert engine.log_likelihood("own", [rows[place]])[0] == pytest.approx(
             weighed[place], abs=1e-3
         )
+
+
+def test_writing_is_what_generate_writes(checkpoint):
+    engine = adapted(checkpoint)
+    written = engine.write("own", PROMPTS, max_new_tokens=14)
+    with engine.adapters.use("own") as model:
+        for prompt, ids in zip(PROMPTS, written, strict=True):
+            whole = model.generate(
+                torch.tensor([prompt]),
+                attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+                max_new_tokens=14,
+                do_sample=False,
+            )
+            expected = whole[0, len(prompt) :].tolist()
+            assert ids == expected[: len(ids)]
+            assert len(ids) == 14 or expected[len(ids)] == engine.backbone.tokenizer.eos_token_id
 
 
 def test_writing_stops_at_the_last_position(checkpoint):

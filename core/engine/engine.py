@@ -193,6 +193,8 @@ class Engine:
         for token in (*request.prompt, *request.targets, *request.marks):
             if not 0 <= token < size:
                 raise BadInput(f"{token} is no token; tokens are from 0 to {size - 1}.")
+        if not all(request.stop):
+            raise BadSetting("A stop is empty; it must be a text.")
         if request.logprobs is not None and not 0 <= request.logprobs <= size:
             raise BadSetting(f"logprobs is {request.logprobs}; it must be from 0 to {size}.")
 
