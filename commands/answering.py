@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from core.backbone import Dtype
     from core.service import Service
     from core.task import Task
+    from demos.server import Login
 
 
 def predict(
@@ -165,13 +166,13 @@ def demo(
     dtype: DtypeName = "auto",
 ) -> None:
     """Open the pages: one tab a task."""
+    known = all_tasks()
+    for name in tasks or ():
+        the_task(name.partition("@")[0])
     from demos import server
 
     login = server.login(host, auth)  # before the backbone loads
     server.check_port(host, port)
-    known = all_tasks()
-    for name in tasks or ():
-        the_task(name.partition("@")[0])
     service = open_service(backbone, device, dtype)
     open_pages(service, tasks or list(known), host=host, port=port, browser=browser, login=login)
 
@@ -183,7 +184,7 @@ def open_pages(
     host: str = "127.0.0.1",
     port: int | None = None,
     browser: bool = True,
-    login: tuple[str, str] | None = None,
+    login: Login | None = None,
 ) -> None:
     """Serve them until Ctrl-C, and say where."""
     from demos import pages
