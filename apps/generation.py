@@ -10,7 +10,7 @@ from pydantic import Field
 
 from core.labels import text_of
 from core.language import language_of
-from core.task import Criterion, Example, Input, Row, Source, Task, Text
+from core.task import Criterion, Example, Input, Row, Source, Task, Text, joint
 
 _OPENING = {"en": 6, "zh": 10}
 """Words and characters at most that are given; the rest is learned."""
@@ -35,6 +35,13 @@ def read(row: Row) -> Iterable[Example[Opening]]:
         return [Example(input=asked, answers=(text_of(row, "completion"),))]
     opening, rest = _split(text_of(row, "text").strip())
     return [Example(input=Opening(text=opening), answers=(rest,), part="text")]
+
+
+def write(opening: Opening, answer: str) -> Row:
+    """The inverse of `read`: a continuation is one text with its opening."""
+    if opening.mode == "complete":
+        return {"prompt": opening.text, "completion": answer}
+    return {"text": f"{opening.text}{joint(opening.text)}{answer}"}
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -68,6 +75,7 @@ task = Task(
         Source(name="roneneldan/TinyStories", revision="main", licence="CDLA-Sharing-1.0"),
     ),
     read=read,
+    write=write,
     prompt=prompt,
     answer=Text(max_new_tokens=100),
     metrics=("completion", "language_model"),

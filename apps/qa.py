@@ -54,6 +54,24 @@ def read(row: Row) -> Iterable[Example[Question] | Skip[Question]]:
     return [Example(input=asked, answers=(text_of(row, "output"),), part="chat")]
 
 
+def write(asked: Question, answer: str) -> Row:
+    """The inverse of `read`: a passage, or a request with the pairs that were said before it."""
+    if asked.passage:
+        return {
+            "context": asked.passage,
+            "question": asked.question,
+            "answers": {"text": [answer]},
+        }
+    row: dict[str, Any] = {"instruction": asked.question, "output": answer}
+    turns = list(asked.history)
+    if turns and turns[0].role == "system":
+        row["system"] = turns.pop(0).content
+    if turns:
+        said = [turn.content for turn in turns]
+        row["history"] = [list(pair) for pair in zip(said[::2], said[1::2], strict=False)]
+    return row
+
+
 def _extraction(row: Row) -> Example[Question] | Skip[Question]:
     """A row of SQuAD; only answers that stand in the passage can be copied."""
     passage, texts = text_of(row, "context"), _answers(row["answers"])
@@ -162,6 +180,7 @@ task = Task(
         Source(name="hfl/cmrc2018", revision="main", licence="CC BY-SA 4.0"),
     ),
     read=read,
+    write=write,
     prompt=prompt,
     answer=Span(passage=passage, max_new_tokens=64),
     metrics=("squad",),

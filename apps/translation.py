@@ -42,6 +42,14 @@ def read(row: Row) -> Iterable[Example[Sentence]]:
     yield Example(input=Sentence(text=zh, direction="zh-en"), answers=(en,), part="zh_en")
 
 
+def write(sentence: Sentence, answer: str) -> Row:
+    """The inverse of `read`: a translation is right in both directions."""
+    direction = sentence.direction
+    source = language_of(sentence.text) if direction == "auto" else direction[:2]
+    target = "zh" if source == "en" else "en"
+    return {source: sentence.text, target: answer}
+
+
 def _language(name: str) -> str:
     """'zh' for zh-CN, zh_Hans and the like; another name stays."""
     plain = name.strip().casefold().replace("_", "-")
@@ -71,6 +79,7 @@ task = Task(
         Source(name="Helsinki-NLP/opus-100", revision="main", licence="not stated"),
     ),
     read=read,
+    write=write,
     prompt=prompt,
     answer=Text(max_new_tokens=128),
     metrics=("translation",),

@@ -14,13 +14,14 @@ from core.adapters.passport import read_passport
 
 
 def listed(tasks: Iterable[str]) -> list[dict[str, Any]]:
-    """One row an adapter, backbone by backbone; the served one of each task comes first."""
-    return [
-        _row(name, place == 0, folder)
-        for backbone in registry.backbones()
-        for task in tasks
-        for place, (name, folder) in enumerate(_of(task, backbone))
-    ]
+    """One row an adapter, backbone by backbone, the newest version of each task first."""
+    found = []
+    for backbone in registry.backbones():
+        for task in tasks:
+            there = _of(task, backbone)
+            served = next((f for _, f in there if not registry.taken_back(f)), None)
+            found += [_row(name, folder == served, folder) for name, folder in there]
+    return found
 
 
 def _of(task: str, backbone: str) -> list[tuple[str, Path]]:
@@ -35,6 +36,7 @@ def _row(name: str, served: bool, folder: Path) -> dict[str, Any]:
     return {
         "name": name,
         "served": served,
+        "taken_back": registry.taken_back(folder),
         "backbone": passport.backbone,
         "rows": passport.rows,
         "metrics": passport.metrics,
@@ -48,7 +50,7 @@ def drawn(rows: Iterable[dict[str, Any]]) -> Table:
     table = Table("adapter", "served", "backbone", "score", "examples", "data")
     for row in rows:
         score = "\n".join(f"{name} {value:.3f}" for name, value in list(row["metrics"].items())[:3])
-        served = "yes" if row["served"] else ""
+        served = "yes" if row["served"] else "taken back" if row["taken_back"] else ""
         cells = (
             row["name"],
             served,

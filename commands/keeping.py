@@ -56,7 +56,7 @@ def check_data(
 
 
 def list_adapters(as_json: Json = False) -> None:
-    """Every adapter that can be served; the first of a task is the one that is."""
+    """Every adapter that can be served; which one is, and which were taken back."""
     from commands import adapter_table
 
     found = adapter_table.listed(all_tasks())

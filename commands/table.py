@@ -16,9 +16,11 @@ from commands import (
     calibrating,
     evaluating,
     failures,
+    feedback,
     keeping,
     leaking,
     options,
+    promoting,
     serving,
     training,
 )
@@ -78,7 +80,14 @@ adapters.command("verify")(keeping.verify_adapters)
 adapters.command("renew")(keeping.renew_adapters)
 adapters.command("install")(keeping.install_adapter)
 adapters.command("remove")(keeping.remove_adapter)
+adapters.command("promote")(promoting.promote)
+adapters.command("rollback")(promoting.rollback)
 app.add_typer(adapters, name="adapters")
+said = _group("What people said of the answers, as rows to learn from.")
+said.command("list")(feedback.list_feedback)
+said.command("export")(feedback.export_feedback)
+said.command("delete")(feedback.delete_feedback)
+app.add_typer(said, name="feedback")
 bench = _group("Ours beside what one would write instead, on this machine.")
 bench.command("finetune")(benching.bench_finetune)
 bench.command("pretrain")(benching.bench_pretrain)

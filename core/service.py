@@ -38,12 +38,15 @@ class Service:
     def application(self, name: str, folder: Path | None = None) -> Application[Any]:
         """The application of 'task' or 'task@version', or of the adapter in `folder`.
 
+        What is served is looked up at every call: a version that was installed, promoted or rolled back
+        meanwhile answers from then on.
+
         Raises `MissingAdapter` where there is none, and `Mismatch` where backbone, tokenizer or
         prompt are not those it was trained with.
         """
         task = self.task(name)
         key = f"{name}={folder.resolve()}" if folder else name
-        there = tuple(registry.versions(task.name, self.engine.backbone.name))
+        there = tuple(registry.standing(task.name, self.engine.backbone.name))
         with self._lock:
             if key not in self._passports or (not folder and self._versions[key] != there):
                 self._passports[key] = self._load(key, task, folder or self.find(name))

@@ -113,6 +113,9 @@ class Task(Generic[In]):
     samples: tuple[In, ...]
     trivial: Callable[[In], str] | None = None
     """An answer that costs nothing (copy the source, first sentence): the baseline to beat."""
+    write: Callable[[In, str], Row] | None = None
+    """The row that `read` makes an example with this answer of; not needed where the row is the
+    input's fields and one column more."""
     shorten: str = "text"
     """The field of the input that is cut, and said to be cut, when the prompt is too long."""
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
@@ -43,6 +43,8 @@ class Asked(Generic[In]):
     turns: Turns
     said: str
     """The first field: what a chat shows as the words of the user."""
+    told: Callable[[Prediction], None] | None = None
+    """Called with the whole answer."""
 
     def submit(self) -> Pending:
         """The answer on its way; it is cancelled when a newer request begins."""
@@ -62,7 +64,10 @@ class Asked(Generic[In]):
         for written in pending.handle:
             if self.turn.stale:
                 return
-            yield written, pending.read(written)
+            found = pending.read(written)
+            if written.finish is not None and self.told is not None:
+                self.told(found)
+            yield written, found
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,16 @@ def contestants(service: Service, page: str) -> list[Contestant]:
     """All that can answer on a page, the one that it is named after first."""
     task, _, version = page.partition("@")
     installed = list(registry.versions(task, service.engine.backbone.name))
-    served = version or (str(max(installed)) if installed else "")
+    standing = list(registry.standing(task, service.engine.backbone.name))
+    served = version or (str(max(standing)) if standing else "")
     first = Contestant(SERVED, f"{task}@{served}" if served else "shipped")
     more = [
         Contestant(f"{task}@{number}", f"{task}@{number}")
         for number in reversed(installed)
         if str(number) != served
     ]
-    has_adapter = bool(installed) or service.served(task)
-    return [*([first, *more] if has_adapter else []), Contestant(BARE, "bare · 底座")]
+    has_adapter = bool(version) or service.served(task)
+    return [*([first] if has_adapter else []), *more, Contestant(BARE, "no adapter · 无适配器")]
 
 
 def chosen(service: Service, page: str, value: str) -> Contestant:

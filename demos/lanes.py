@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.application import Application, Prediction
 from core.errors import QuintetError
+from core.task import Input
 from demos.answers import Values, View, view
-from demos.asking import Asked, Contestant, chosen
+from demos.asking import BARE, Asked, Contestant, chosen
 from demos.controls import chosen as chosen_writing
 from demos.door import Component, gr
 from demos.fields import Form, Turns, checked
 from demos.frame import Frame
 from demos.heading import problem
+from demos.last_answers import Given, LastAnswers
 from demos.newest import Newest, Turn
 from demos.programs import programs
 from demos.routes import route_name
@@ -47,6 +50,8 @@ class Asking:
     trouble: gr.HTML
     program: gr.HTML
     newest: Newest = field(default_factory=Newest)
+    given: LastAnswers = field(default_factory=LastAnswers)
+    """What a thumb is about."""
 
     @property
     def outputs(self) -> list[Any]:
@@ -65,6 +70,7 @@ class Asking:
         """Every step sets all outputs anew; a request that a newer one has ended sets nothing."""
         session = str(request.session_hash)
         turn = self.newest.begin(session)
+        self.given.forget(session)
         try:
             yield [*self._head("", gr.skip(), beside), *self._empty()]
             for step in self._steps(request, turn, backbone, (by, beside), turns, values):
@@ -101,22 +107,45 @@ class Asking:
         writing = chosen_writing(values[count:])
         answering = [chosen(service, self.page, name) for name in who if name != NOBODY]
         asked = []
-        for contestant in answering:
+        for place, contestant in enumerate(answering):
             application = contestant.application(service, self.page)
+            given = checked(application, fields)
             asked.append(
                 Asked(
                     application=application,
-                    input=checked(application, fields),
+                    input=given,
                     writing=writing,
                     turn=turn,
                     turns=turns,
                     said=str(values[0]),
+                    told=None if place else self._remember(request, contestant, application, given),
                 )
             )
         listing = programs(_address(request), route_name(self.page), self.page, fields)
         titles = _titles(answering)
         for step in _side_by_side(self.lanes, asked, titles):
             yield [*self._head("", listing, who[1]), *step]
+
+    def _remember(
+        self,
+        request: gr.Request,
+        contestant: Contestant,
+        application: Application[Any],
+        asked: Input,
+    ) -> Callable[[Prediction], None]:
+        session = str(request.session_hash)
+        name = "" if contestant.value == BARE else contestant.name
+        backbone = application.engine.backbone.name
+        return lambda found: self.given.remember(
+            session,
+            Given(
+                task=application.task,
+                input=asked,
+                answer=found.text,
+                adapter=name,
+                backbone=backbone,
+            ),
+        )
 
     def _head(self, trouble: str, listing: Any, beside: str) -> Values:
         return [trouble, listing, gr.update(visible=beside != NOBODY)]

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from core.errors import BadSetting
 from core.service import Service
-from demos import files, style
+from demos import feedback, files, inside, style, tabs_style, train
 from demos.door import gr
 from demos.frame import Tab, frame
 from demos.page import page
@@ -19,7 +19,7 @@ from demos.server import LARGEST_FILE, Gate, Login
 from demos.services import Services
 from demos.task_words import title
 
-TABS: tuple[Tab, ...] = (files.TAB,)
+TABS: tuple[Tab, ...] = (files.TAB, feedback.TAB, train.TAB, inside.TAB)
 """The pages beside those of the tasks, in the order in which they stand."""
 
 _AT_ONCE = 4
@@ -75,7 +75,7 @@ def start(
             quiet=True,
             footer_links=["api"],
             theme=style.theme(),
-            css=style.CSS,
+            css=style.CSS + tabs_style.CSS,
             head=style.HEAD,
             auth=auth,
             max_file_size=LARGEST_FILE,

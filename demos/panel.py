@@ -14,6 +14,7 @@ from demos.fields import Form, form
 from demos.frame import Frame
 from demos.lanes import Asking, lane
 from demos.said import Words, html
+from demos.thumbs import thumbs
 
 _LABEL = 60
 """Characters of a sample on its button."""
@@ -44,11 +45,13 @@ def panel(frame: Frame, page: str, who: Sequence[Component], *, passage: str = "
                     lane(frame, page, chat=turns if passage else None),
                     lane(frame, page, visible=False),
                 )
+            thumb = thumbs(frame, task)
             with frame.say(gr.Accordion(open=False), label=words.PROGRAMS):
                 program = gr.HTML(html(words.ASK_FIRST, "p"), elem_classes="bare")
     asking = Asking(
         frame=frame, page=page, form=fields, lanes=lanes, trouble=trouble, program=program
     )
+    thumb.follow(asking.given)
     inputs = [frame.backbone, *who, turns, *fields.components, *writing.components]
     filled = list(fields.components)
     if passage:

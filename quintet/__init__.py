@@ -48,15 +48,17 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     open_browser: bool = False,
+    auth: tuple[str, str] | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Open the pages, all or those of these tasks, until Ctrl-C."""
-    service = _service(_text(backbone), device, dtype)
-    from demos import pages
+    """Open the pages, all or those of these tasks, until Ctrl-C; another host than loopback needs `auth`."""
+    from demos import pages, server
 
+    server.login(host, ":".join(auth) if auth else None)
+    service = _service(_text(backbone), device, dtype)
     built = pages.build(service, tasks or list(service.tasks))
-    pages.launch(built, port=port, host=host, open_browser=open_browser)
+    pages.launch(built, port=port, host=host, open_browser=open_browser, auth=auth)
 
 
 def finetune(

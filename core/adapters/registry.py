@@ -18,6 +18,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 REPORT = "report.html"
 _MOST_WRITERS = 1000
+_TAKEN_BACK = "taken_back"
+"""An empty file in the folder of a version that was rolled back."""
 
 
 def slug(backbone: str) -> str:
@@ -45,7 +47,7 @@ def shipped(task: str, backbone: str) -> Path | None:
 
 def served(task: str, backbone: str) -> bool:
     """Whether an adapter for the task is installed or shipped."""
-    return bool(versions(task, backbone)) or shipped(task, backbone) is not None
+    return bool(_candidates(task, backbone))
 
 
 def find(name: str, backbone: str, fingerprint: str = "") -> Path:
@@ -62,12 +64,47 @@ def find(name: str, backbone: str, fingerprint: str = "") -> Path:
                 f"No version {version!r} of {task} on {backbone}; installed versions: {there}."
             )
         return known[int(version)]
-    own = shipped(task, backbone)
-    candidates = [*reversed(known.values()), *([own] if own else [])]
+    candidates = _candidates(task, backbone)
     if not candidates:
         raise MissingAdapter(_none(task, backbone))
     fitting = (path for path in candidates if _fits(path, fingerprint))
     return next(fitting, candidates[0])
+
+
+def _candidates(task: str, backbone: str) -> list[Path]:
+    """What may be served, best first: installed versions that were not taken back, then the shipped."""
+    own = shipped(task, backbone)
+    return [*reversed(standing(task, backbone).values()), *([own] if own else [])]
+
+
+def standing(task: str, backbone: str) -> dict[int, Path]:
+    """The installed versions that were not taken back, oldest first: the last one is served."""
+    found = versions(task, backbone)
+    return {number: path for number, path in found.items() if not taken_back(path)}
+
+
+def taken_back(folder: Path) -> bool:
+    """Whether a version was rolled back: it is served only where it is named."""
+    return (folder / _TAKEN_BACK).exists()
+
+
+def rollback(task: str, backbone: str) -> tuple[Path, Path]:
+    """Take back the version that is served; its folder, and that of the one before, served from now on.
+
+    Raises `MissingAdapter` where no installed version stands, or nothing before it.
+    """
+    candidates = _candidates(task, backbone)
+    if not candidates or candidates[0] == shipped(task, backbone):
+        raise MissingAdapter(
+            f"No installed version of {task} on {backbone} is served: nothing to take back."
+        )
+    if len(candidates) == 1:
+        raise MissingAdapter(
+            f"{candidates[0]} is the only adapter of {task} on {backbone}: there is none before it. "
+            f"Take it off the disk with: quintet adapters remove {task}@{candidates[0].name}"
+        )
+    store.write_text(candidates[0] / _TAKEN_BACK, "")
+    return candidates[0], candidates[1]
 
 
 def _fits(folder: Path, fingerprint: str) -> bool:
@@ -113,7 +150,9 @@ def install(run: Path) -> Path:
     folder.mkdir(parents=True)
     store.sweep(parent)
     try:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
+        shutil.copytree(
+            source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_TAKEN_BACK)
+        )
         if (run / "report" / REPORT).is_file():  # the pages show it beside the answers
             shutil.copy(run / "report" / REPORT, folder / REPORT)
         store.obey_umask(folder)

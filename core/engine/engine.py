@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -144,6 +144,22 @@ class Engine:
                 if len(written.ids) > seen:
                     seen = len(written.ids)
                     yield list(written.ids)
+
+    @contextmanager
+    def exclusive(self, adapter: str | None) -> Iterator[Any]:
+        """The model with this adapter, for whoever looks inside it; requests wait meanwhile."""
+        model: Any = self.backbone.model
+        with (
+            self.adapters.routing.turns.change(),
+            self.adapters.use(adapter) as found,
+            torch.inference_mode(),
+        ):
+            training = model.training
+            model.eval()
+            try:
+                yield found
+            finally:
+                model.train(training)
 
     def log_likelihood(self, adapter: str | None, rows: Sequence[Encoded]) -> list[float]:
         """Negative log-likelihood in nats of each row's answer given its prompt."""

@@ -54,7 +54,7 @@ class Evaluation(Generic[In]):
     def without(self, rows: Sequence[int]) -> Evaluation[In]:
         """The same without the examples at these places."""
         answers = tuple(one.without(rows) for one in self.answers)
-        return replace(self, reading=_without(self.reading, rows), answers=answers)
+        return replace(self, reading=without(self.reading, rows), answers=answers)
 
     @property
     def starved(self) -> bool:
@@ -169,7 +169,7 @@ def evaluate(
     )
 
 
-def _without(reading: Reading[In], dropped: Sequence[int]) -> Reading[In]:
+def without(reading: Reading[In], dropped: Sequence[int]) -> Reading[In]:
     """A reading without the examples at these places among all."""
     gone, place = frozenset(dropped), 0
     kept: list[tuple[tuple[Example[In], ...], str]] = []

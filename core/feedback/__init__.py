@@ -1,0 +1,1 @@
+"""What people said of the answers: kept as rows in a database, turned into rows to learn from."""

@@ -1,0 +1,304 @@
+"""The page 'Train': it starts `quintet finetune` as a process of its own, and reads what that leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from core.adapters import registry
+from core.errors import BadInput, QuintetError
+from demos import jobs, runs
+from demos import train_html as shown
+from demos import train_words as words
+from demos.door import gr, here
+from demos.frame import Frame, Tab
+from demos.jobs import Job
+from demos.runs import Run
+from demos.said import html
+from demos.task_words import title
+from demos.train_form import Wanted, kept_upload
+
+_QUIET: Any = {"api_visibility": "private", "show_progress": "hidden"}
+_EVERY = 2.0
+"""Seconds between two looks at a run that is going on."""
+
+
+def draw(frame: Frame) -> None:
+    """Draw the page here."""
+    tab = here()
+    with gr.Column(elem_classes="train"):
+        gr.HTML(html(words.ABOUT, "p", class_="about"), elem_classes="bare")
+        started = _form(frame)
+        gr.HTML(html(words.RUNS, "h3"), elem_classes="bare")
+        _run(frame, tab, started)
+        gr.HTML(html(words.COMPARE, "h3"), elem_classes="bare")
+        _comparison(frame)
+
+
+def _form(frame: Frame) -> gr.State:
+    """What is to be learned; the state that it gives holds the folder of the run that was started."""
+    tasks, started = frame.service.tasks, gr.State("")
+    first = next(iter(tasks))
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=280):
+            with gr.Row():
+                task = frame.say(
+                    gr.Dropdown(list(tasks), value=first, filterable=False, min_width=130),
+                    label=words.TASK, choices=[(title(one), name) for name, one in tasks.items()],
+                )  # fmt: skip
+                names = list(frame.services.names)
+                backbone = frame.say(
+                    gr.Dropdown(names, value=names[0], filterable=False, min_width=130),
+                    label=words.ON,
+                )
+            data = frame.say(
+                gr.Textbox(lines=1, max_lines=4), label=words.DATA, info=words.DATA_INFO
+            )
+            upload = frame.say(gr.UploadButton(size="sm", file_count="single"), label=words.UPLOAD)
+        with gr.Column(min_width=280):
+            with gr.Row():
+                epochs = frame.say(gr.Number(3, minimum=0.01, min_width=110), label=words.EPOCHS)
+                limit = frame.say(
+                    gr.Number(0, minimum=0, precision=0, min_width=110), label=words.LIMIT
+                )
+            from_base = frame.say(gr.Checkbox(value=False), label=words.FROM_BASE)
+            more = frame.say(gr.Textbox(placeholder=words.MORE_HINT), label=words.MORE)
+    command = frame.say(
+        gr.Textbox(
+            _command(first, names[0], "", 3, 0, False, ""), interactive=False,
+            buttons=["copy"], lines=2, max_lines=4,
+        ),
+        label=words.COMMAND,
+    )  # fmt: skip
+    with gr.Row():
+        look = frame.say(gr.Button(min_width=120), value=words.LOOK)
+        start = frame.say(gr.Button(variant="primary", min_width=120), value=words.START)
+    said = gr.HTML("", elem_classes="bare")
+    fields = [task, backbone, data, epochs, limit, from_base, more]
+    upload.upload(_brought, upload, data, **_QUIET)
+    gr.on(
+        [one.change for one in fields],
+        _command,
+        fields,
+        command,
+        trigger_mode="always_last",
+        **_QUIET,
+    )
+    looking = look.click(_look, fields, said, **_QUIET)
+    start.click(_start, fields, [said, started], cancels=[looking], **_QUIET)
+    return started
+
+
+def _wanted(*values: Any) -> Wanted:
+    task, backbone, data, epochs, limit, from_base, more = values
+    return Wanted(
+        task=task, backbone=backbone, data=data or "", epochs=epochs or 3, limit=int(limit or 0),
+        from_base=from_base, more=more or "",
+    )  # fmt: skip
+
+
+def _command(*values: Any) -> str:
+    try:
+        return jobs.command(_wanted(*values).arguments())
+    except BadInput as error:
+        return str(error)
+
+
+def _brought(path: str) -> str:
+    return str(kept_upload(path))
+
+
+def _look(*values: Any) -> Iterator[str]:
+    """What the rows hold, and what would be learned: two commands, and what they print."""
+    try:
+        wanted = _wanted(*values)
+        asked = [wanted.check(), wanted.arguments("--dry-run")]
+    except BadInput as error:
+        yield shown.problem(error)
+        return
+    before = html(words.ROWS, "h3")
+    for arguments in filter(None, asked):
+        job, text = jobs.start(arguments), ""
+        try:
+            while job.running:
+                text = shown.console(job.console) or html(words.WAITING_FOR_ROWS, "p")
+                yield before + shown.command(arguments) + text
+                time.sleep(0.5)
+        finally:
+            job.stop()  # of somebody who went away
+        before += shown.command(arguments) + shown.console(job.console)
+        yield before
+
+
+def _start(*values: Any) -> tuple[str, Any]:
+    try:
+        wanted = _wanted(*values)
+        wanted.arguments()
+        folder = runs.fresh_folder(wanted.task)
+        jobs.start(wanted.arguments("--output", str(folder)))
+    except QuintetError as error:
+        return shown.problem(error), gr.skip()
+    return "", str(folder)
+
+
+def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
+    """One run: its state while it goes on, and what can be done with it."""
+    tasks = frame.service.tasks
+    with gr.Row(equal_height=False):
+        chosen = frame.say(
+            gr.Dropdown([], filterable=False, scale=4, min_width=260), label=words.RUN
+        )
+        again = frame.say(gr.Button(scale=1, min_width=100), value=words.REFRESH)
+    view = gr.HTML(html(words.NO_RUNS, "p", class_="quiet"), elem_classes="bare")
+    with gr.Row() as doing:
+        stop = frame.say(gr.Button(visible=False, min_width=110), value=words.STOP)
+        resume = frame.say(gr.Button(visible=False, min_width=110), value=words.RESUME)
+        use = frame.say(gr.Button(variant="primary", visible=False, min_width=110), value=words.USE)
+        report = frame.say(gr.Button(visible=False, min_width=110), value=words.SHOW_REPORT)
+    del doing
+    done = gr.HTML("", elem_classes="bare")
+    page = gr.HTML("", elem_classes="bare")
+    with frame.say(gr.Accordion(open=False), label=words.CONSOLE):
+        console = gr.HTML("", elem_classes="bare")
+    timer = gr.Timer(_EVERY, active=False)
+
+    def show(name: str | None) -> list[Any]:
+        run = _found(name)
+        if run is None:
+            return [html(words.NO_RUNS, "p", class_="quiet"), "", gr.Timer(active=False), *_HIDDEN]
+        state, job = shown.state_of(run), jobs.of_folder(run.folder)
+        going = state in ("waiting", "running", "scoring")
+        mine = job is not None and job.running
+        return [
+            shown.shown(run, tasks[run.task]),
+            shown.console(job.console if job else ""),
+            gr.Timer(active=going),
+            gr.update(visible=going and mine),
+            gr.update(visible=state == "stopped"),
+            gr.update(visible=run.finished),
+            gr.update(visible=run.report is not None),
+        ]
+
+    def listed(folder: str = "", name: str | None = None) -> list[Any]:
+        """The choices, with the run that was started, was chosen, or goes on, or is newest, chosen."""
+        names = [run.name for run in known(tasks)]
+        wanted = _name_of(folder) if folder else name if name in names else _going(tasks)
+        value = wanted or next(iter(names), None)
+        return [gr.update(choices=names, value=value), *show(value)]
+
+    shown_parts = [view, console, timer, stop, resume, use, report]
+    gr.on(None, listed, None, [chosen, *shown_parts], **_QUIET)
+    gr.on(
+        [again.click, tab.select],
+        lambda name: listed("", name), chosen, [chosen, *shown_parts], **_QUIET,
+    )  # fmt: skip
+    started.change(listed, started, [chosen, *shown_parts], **_QUIET)
+    chosen.input(show, chosen, shown_parts, **_QUIET).then(
+        lambda: ("", ""), None, [done, page], **_QUIET
+    )
+    timer.tick(show, chosen, shown_parts, trigger_mode="once", **_QUIET)
+    for button, action in ((stop, _stop), (resume, _resume), (use, _use)):
+        button.click(_told(action), chosen, done, **_QUIET).then(
+            show, chosen, shown_parts, **_QUIET
+        )
+    report.click(
+        lambda name: shown.report(run) if (run := _found(name)) else "", chosen, page, **_QUIET
+    )
+
+
+_HIDDEN = [gr.update(visible=False)] * 4
+
+
+def known(tasks: Any) -> list[Run]:
+    """All runs of these tasks, also those that have only just begun."""
+    found = {run.folder.resolve(): run for run in runs.find()}
+    for job in jobs.every():
+        folder = _output(job)
+        if folder is not None and folder.is_dir() and folder.resolve() not in found:
+            run = Run(folder=folder, task=job.arguments[1], settings={}, scores={})
+            found[folder.resolve()] = run
+    there = (run for run in found.values() if run.task in tasks)
+    return sorted(there, key=lambda run: run.folder.name, reverse=True)
+
+
+def _output(job: Job) -> Path | None:
+    arguments = job.arguments
+    if arguments[:1] != ("finetune",) or "--output" not in arguments[:-1]:
+        return None
+    return Path(arguments[arguments.index("--output") + 1])
+
+
+def _found(name: str | None) -> Run | None:
+    """The run of that name, as it is now."""
+    if not name or ".." in name:
+        return None
+    task, _, folder = name.partition("/")
+    path = runs.RUNS / task / folder
+    if not path.is_dir():
+        return None
+    return runs.read(path) or Run(folder=path, task=task, settings={}, scores={})
+
+
+def _name_of(folder: str) -> str:
+    return "/".join(Path(folder).parts[-2:])
+
+
+def _going(tasks: Any) -> str | None:
+    return next((run.name for run in known(tasks) if shown.state_of(run) == "running"), None)
+
+
+def _told(action: Callable[[Run], str]) -> Callable[[str], str]:
+    def act(name: str) -> str:
+        run = _found(name)
+        try:
+            return action(run) if run else ""
+        except QuintetError as error:
+            return shown.problem(error)
+
+    return act
+
+
+def _stop(run: Run) -> str:
+    job = jobs.of_folder(run.folder)
+    if job is not None:
+        job.stop()
+    return shown.note(words.STOPPING)
+
+
+def _resume(run: Run) -> str:
+    job = jobs.of_folder(run.folder)
+    if job is None:
+        raise BadInput(
+            f"{run.name} was not started here. Go on with the command that it was started with, and "
+            "--resume."
+        )
+    arguments = [*(one for one in job.arguments if one != "--resume"), "--resume"]
+    jobs.start(arguments)
+    return shown.command(arguments)
+
+
+def _use(run: Run) -> str:
+    folder = registry.install(run.folder)
+    said = shown.note(words.INSTALLED.filled(folder=str(folder)))
+    return said + shown.command(["adapters", "install", str(run.folder)])
+
+
+def _comparison(frame: Frame) -> None:
+    tasks = frame.service.tasks
+    chosen = frame.say(gr.Dropdown([], multiselect=True), label=words.CHOOSE)
+    table = gr.HTML("", elem_classes="bare")
+
+    def compare(names: list[str]) -> str:
+        return shown.compared([run for name in names or [] if (run := _found(name))], dict(tasks))
+
+    def choices() -> Any:
+        return gr.update(choices=[run.name for run in known(tasks)])
+
+    gr.on(None, choices, None, chosen, **_QUIET)
+    chosen.focus(choices, None, chosen, **_QUIET)
+    chosen.input(compare, chosen, table, **_QUIET)
+
+
+TAB = Tab(name="train", title=words.TITLE, draw=draw)

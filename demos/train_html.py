@@ -1,0 +1,182 @@
+"""A run and several runs as HTML: its state, its curves, its score, its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from core.task import Task
+from demos import jobs, runs
+from demos import train_words as words
+from demos.plots import Line, chart, number
+from demos.runs import Run
+from demos.said import Said, html, same
+
+CSS = """
+.train h3 { margin: 1.2rem 0 .3rem; font-size: 1.15rem; }
+.train .state { display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: baseline; margin: .2rem 0 .6rem; }
+.train .badge { padding: .1rem .6rem; border-radius: 1rem; font-size: .85rem; font-weight: 600;
+  background: var(--soft); }
+.train .badge, .train .badge * { color: var(--color-accent) !important; }
+.train .badge.failed, .train .badge.failed * { color: var(--bad) !important; }
+.train .badge.stopped, .train .badge.stopped * { color: var(--line) !important; }
+.train .badge.done, .train .badge.done * { color: var(--good) !important; }
+.train .share { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
+  margin: 0 0 .8rem; }
+.train .share i { display: block; height: 100%; background: var(--color-accent); }
+.train pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; line-height: 1.45;
+  margin: 0; padding: .7rem .9rem; max-height: 22rem; overflow: auto; border-radius: .35rem;
+  background: var(--background-fill-secondary); color: var(--body-text-color); }
+.train .scroll { overflow-x: auto; }
+.train table { border-collapse: collapse; width: 100%; font-size: .9rem; border: 0; margin: 0;
+  font-variant-numeric: tabular-nums; }
+.train table th, .train table td, .train table tr { border: 0; }
+.train table tbody td { border-top: 1px solid var(--border-color-primary); }
+.train table th, .train table td { padding: .3rem .9rem .3rem 0; text-align: left; font-weight: 400;
+  white-space: nowrap; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }
+.train thead th { color: var(--body-text-color-subdued); font-size: .85rem; }
+.train iframe { width: 100%; height: 42rem; border: 1px solid var(--border-color-primary);
+  border-radius: .4rem; background: #fff; }
+.train .same { font-size: .85rem; color: var(--body-text-color-subdued); }
+.train code { background: var(--background-fill-secondary); padding: .1em .35em;
+  border-radius: .25em; overflow-wrap: anywhere; }
+"""
+
+
+def state_of(run: Run) -> str:
+    """'waiting', 'running', 'scoring', 'stopped', 'failed' or 'done'."""
+    job = jobs.of_folder(run.folder)
+    if job is not None and job.running:
+        if not run.settings:
+            return "waiting"
+        return (
+            "scoring"
+            if _planned(run) and runs.read_log(run.folder).steps >= _planned(run)
+            else "running"
+        )
+    if run.finished:
+        return "done"
+    if runs.still_written(run.folder) and (job is None or job.succeeded is None):
+        return "running"  # started elsewhere, such as in a terminal
+    return "stopped" if run.resumable else "failed"
+
+
+def shown(run: Run, task: Task[Any]) -> str:
+    """Its state, progress, score and curves."""
+    log, state = runs.read_log(run.folder), state_of(run)
+    planned = _planned(run)
+    facts = [html(words.STATES[state], "span", class_=f"badge {state}")]
+    if log.steps:
+        of = f" / {planned}" if planned else ""
+        facts.append(html(words.STEP.filled(step=log.steps, of=of)))
+    if log.tokens_per_second and state == "running":
+        facts.append(html(words.SPEED.filled(speed=f"{log.tokens_per_second:,.0f}")))
+    facts.append(html(same(run.backbone)))
+    share = min(1.0, log.steps / planned) if planned else 0.0
+    bar = (
+        f'<div class="share"><i style="width:{share:.1%}"></i></div>'
+        if state in ("running", "scoring") and share
+        else ""
+    )
+    return f'<div class="state" role="status">{"".join(facts)}</div>{bar}{_score(run, task)}{_curves(run, task)}'
+
+
+def _score(run: Run, task: Task[Any]) -> str:
+    found = runs.headline(run.scores, task.select_by.metric)
+    if found is None:
+        return ""
+    name, value, other = found
+    said = words.SCORED.filled(
+        metric=name.replace("_", " "),
+        value=number(value),
+        rows=f"{run.scores.get('rows', 0):,}",
+        side=words.SIDES.get(str(run.scores.get("scored_on")), same("")),
+        baseline=run.scores.get("baseline_name") or "–",
+        other="–" if other is None else number(other),
+    )
+    return html(said, "p")
+
+
+def _curves(run: Run, task: Task[Any]) -> str:
+    log = runs.read_log(run.folder)
+    chosen = chosen_metric(log, task)
+    metric = words.METRIC.filled(name=chosen.replace("_", " "))
+    drawn = chart(words.LOSS, [Line(run.name, log.loss)])
+    drawn += chart(metric, [Line(chosen, log.metrics.get(chosen, ()))], first=1)
+    return f'<div class="charts">{drawn}</div>'
+
+
+def chosen_metric(log: runs.Log, task: Task[Any]) -> str:
+    """The logged metric that picks the checkpoint, or the first that was logged."""
+    known = runs.covered(task.select_by.metric, log.metrics)
+    return next(iter([*known, *log.metrics]), "")
+
+
+def _planned(run: Run) -> int:
+    """Steps that it will take at most, where a checkpoint, the log or the settings tell."""
+    return runs.planned_steps(run)
+
+
+def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]]) -> str:
+    """A table of several runs, and their curves in one plot."""
+    if not chosen:
+        return ""
+    heads = "".join(html(name, "th", scope="col") for name in words.COLUMNS)
+    rows = "".join(_row(run, tasks) for run in chosen)
+    logs = [(run, runs.read_log(run.folder)) for run in chosen]
+    drawn = chart(words.LOSS, [Line(run.name, log.loss) for run, log in logs])
+    for name in dict.fromkeys(chosen_metric(log, tasks[run.task]) for run, log in logs):
+        lines = [Line(run.name, log.metrics.get(name, ())) for run, log in logs]
+        drawn += chart(words.METRIC.filled(name=name.replace("_", " ")), lines) if name else ""
+    return (
+        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="charts">{drawn}</div>'
+    )
+
+
+def _row(run: Run, tasks: dict[str, Task[Any]]) -> str:
+    log = runs.read_log(run.folder)
+    found = runs.headline(run.scores, tasks[run.task].select_by.metric)
+    score = f"{found[0].replace('_', ' ')} {number(found[1])}" if found else "–"
+    baseline = number(found[2]) if found and found[2] is not None else "–"
+    data = ", ".join(Path(str(one)).name for one in run.settings.get("data", ()))
+    loss = number(log.loss[-1][1]) if log.loss else "–"
+    cells = (
+        escape(run.name), html(words.STATES[state_of(run)]), escape(run.backbone), escape(data),
+        f"{log.steps:,}", loss, escape(score), baseline,
+    )  # fmt: skip
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def report(run: Run) -> str:
+    """The report in a frame of its own; it is one file that fetches nothing."""
+    path = run.report
+    if path is None:
+        return html(words.NO_REPORT, "p", class_="quiet")
+    content = escape(path.read_text(encoding="utf-8"), quote=True)
+    return f'<iframe sandbox="" title="{escape(run.name)}" srcdoc="{content}"></iframe>'
+
+
+def console(text: str) -> str:
+    """What a process printed."""
+    return f'<pre tabindex="0">{escape(text)}</pre>' if text else ""
+
+
+def command(arguments: Sequence[str]) -> str:
+    """The line that does the same."""
+    return (
+        f'<p class="same">{html(words.SAME_BY_COMMAND)} '
+        f"<code>{escape(jobs.command(arguments))}</code></p>"
+    )
+
+
+def problem(error: Exception | str) -> str:
+    """What went wrong, in the error's own words."""
+    return html(str(error), "p", class_="problem", role="alert")
+
+
+def note(said: Said) -> str:
+    """What was done."""
+    return html(said, "p", role="status")

@@ -1,0 +1,162 @@
+"""Feedback, training and the look inside, in a real browser and in both languages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from page_fixtures import BACKBONE, Visit, browsing, pages_home, tiny_service
+
+from core.adapters import registry
+from core.feedback.database import Feedback
+from core.service import Service
+from demos import pages
+
+
+@pytest.fixture(autouse=True)
+def own_home() -> None:
+    """The home of the whole file, not one of each test."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, tokenizer) -> Iterator[Service]:
+    with pages_home(tmp_path_factory), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("work"))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+        a_run()
+        yield tiny_service(tokenizer)
+
+
+def a_run() -> None:
+    """A run of yesterday."""
+    folder = Path("runs/spam/20260101-120000-finetune")
+    (folder / "report").mkdir(parents=True)
+    (folder / "adapter").mkdir()
+    about = {"task": "spam", "backbone": BACKBONE, "data": ["mails.csv"], "max_steps": 20}
+    (folder / "config.yaml").write_text(yaml.safe_dump(about))
+    lines = [{"step": step, "loss": 2 / step} for step in (1, 10, 20)]
+    lines += [{"step": step, "mcc": step / 40} for step in (10, 20)]
+    (folder / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    passport = {"metrics": {"mcc": 0.5}, "baseline": {"mcc": 0.2}, "rows": 80}
+    (folder / "adapter" / "passport.json").write_text(json.dumps(passport))
+    (folder / "report" / "report.html").write_text("<h1>Its report</h1>")
+
+
+@pytest.fixture(scope="module")
+def visit(service) -> Iterator[Visit]:
+    blocks = pages.build(service, ["spam", "generation"])
+    with browsing(pages.start(blocks)) as visit:
+        yield visit
+    blocks.close(verbose=False)
+
+
+def test_a_correction_becomes_two_rows_that_can_be_found_and_deleted(visit, service):
+    visit.open("Spam")
+    visit.press("✓ Right")
+    visit.shows("Ask first")
+    visit.sample()
+    visit.page.locator(".mattered:visible").wait_for()
+    given = next(service.application("spam").predict(service.task("spam").samples[:1])).text
+    other = "spam" if given == "ham" else "ham"
+    visit.press("✗ Wrong")
+    form = visit.page.get_by_role("radiogroup").or_(visit.page.locator("fieldset:visible"))
+    form.locator(f"input[value={other}]:visible").check()
+    visit.press("Save")
+    visit.shows("Stored: see Feedback.")
+    found = Feedback().entries()
+    assert [(one.completion, one.label) for one in found] == [(other, True), (given, False)]
+    assert {(one.adapter, one.backbone) for one in found} == {("spam@2", BACKBONE)}
+    visit.tab("Feedback")
+    visit.shows("2 of 2 rows")
+    visit.box("Search in prompt and answer").fill("no such text")
+    visit.shows("Nothing yet.")
+    visit.box("Search in prompt and answer").fill("")
+    visit.shows("2 of 2 rows")
+    visit.page.get_by_label("Rows to delete").click()
+    visit.page.get_by_role("option").first.click()
+    visit.press("Delete them")
+    visit.shows("1 rows deleted.")
+    assert Feedback().count() == 1
+
+
+def test_a_press_of_the_thumb_keeps_a_free_answer(visit):
+    visit.open("Generation")
+    visit.sample(2)
+    visit.shows("Finish: ")
+    visit.press("✓ Right")
+    visit.shows("Stored: see Feedback.")
+    newest = Feedback().entries(limit=1)[0]
+    assert (newest.task, newest.label) == ("generation", True)
+    assert newest.completion == visit.box("Answer").input_value()
+
+
+def test_rolling_back_is_one_press_and_answers_change_hands(visit, service):
+    registry.install(registry.versions("generation", BACKBONE)[1])
+    before = service.find("generation")
+    visit.open("Feedback")
+    visit.shows("generation@2")
+    visit.press("Roll back")
+    visit.shows("Taken back: generation@2. Served: generation@1.")
+    visit.shows("quintet adapters rollback generation")
+    assert service.find("generation") != before
+    assert service.application("generation").task.name == "generation"
+
+
+def test_the_inside_of_a_model_is_seen_with_the_adapter_and_without(visit, service):
+    visit.open("See inside")
+    example = visit.page.locator(".steps section").first
+    assert [example.locator("b").nth(place).inner_text() for place in range(3)] == [
+        "0.09", "0.24", "0.67",
+    ]  # fmt: skip
+    visit.box("Text").fill("Free prizes now <b>!</b>")
+    visit.press("Look inside")
+    visit.page.locator("table.map").nth(1).wait_for()
+    assert visit.page.locator(".heads figure.chosen").count() == 2
+    assert visit.page.locator(".lens b").count() == 0
+    layers = service.engine.backbone.model.config.num_hidden_layers
+    assert visit.page.locator(".lens tbody tr").count() == layers + 1
+    visit.speak("中文")
+    visit.shows("下一个词元")
+    assert visit.box("文本").input_value() == "Free prizes now <b>!</b>"
+    visit.page.get_by_label("因果掩码").check()
+    visit.shows("已掩盖")
+    visit.speak("English")
+
+
+def test_a_run_of_yesterday_is_found_with_its_curves_and_report(visit):
+    visit.open("Train")
+    visit.shows("done")
+    assert visit.page.locator(".chart svg:visible").count() == 2
+    visit.shows("mcc 0.5 on 80")
+    visit.press("Show the report")
+    visit.page.frame_locator("iframe").get_by_role("heading", name="Its report").wait_for()
+    visit.page.get_by_label("Runs to compare").click()
+    visit.page.get_by_role("option").first.click()
+    visit.page.locator(".train table:visible").wait_for()
+
+
+def test_a_training_that_cannot_begin_says_why_and_shows_its_command(visit):
+    from playwright.sync_api import expect
+
+    visit.open("Train")
+    visit.page.get_by_label("Rows: a file").fill("missing.csv")
+    visit.page.get_by_label("Rows: a file").blur()
+    command = visit.box("The command that does the same")
+    expect(command).to_have_value(re.compile("^quintet finetune .* --data missing.csv"))
+    visit.press("Start")
+    visit.shows("ended without an adapter")
+    visit.press("What it prints")
+    visit.shows("missing.csv")
+
+
+@pytest.mark.parametrize("title", ["Feedback", "Train", "See inside"])
+def test_nothing_is_wider_than_a_telephone(visit, title):
+    visit.open(title)
+    visit.page.set_viewport_size({"width": 400, "height": 800})
+    wide = visit.page.evaluate("document.documentElement.scrollWidth")
+    visit.page.set_viewport_size({"width": 1280, "height": 900})
+    assert wide <= 400
