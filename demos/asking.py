@@ -99,7 +99,7 @@ def contestants(service: Service, page: str) -> list[Contestant]:
         if str(number) != served
     ]
     has_adapter = bool(version) or service.served(task)
-    return [*([first] if has_adapter else []), *more, Contestant(BARE, "no adapter · 无适配器")]
+    return [*([first] if has_adapter else []), *more, Contestant(BARE, "bare · 底座")]
 
 
 def chosen(service: Service, page: str, value: str) -> Contestant:

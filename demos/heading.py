@@ -115,8 +115,9 @@ def _score(folder: Path, passport: Passport) -> str:
 
 def _report(folder: Path, card: str) -> str:
     """The whole report where it came with the adapter, fetched when it is opened; else the card."""
-    path = folder / registry.REPORT
-    if not path.is_file():
+    places = (folder / registry.REPORT, folder.parent / "report" / registry.REPORT)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
         return f'<div class="card" lang="en">{_drawn(card)}</div>'
     gr.set_static_paths([path])
     where = escape(f"gradio_api/file={path}")

@@ -78,7 +78,7 @@ def test_a_file_is_scored_and_summed_up_in_the_browser(
             visit.page.get_by_role("option", name="mini").click()
             visit.shows("mini: 5.3 million parameters")
             visit.press("Score the file")
-            visit.page.locator(".summary figure").nth(3).wait_for(timeout=300_000)
+            visit.page.locator(".summary figure").nth(2).wait_for(timeout=300_000)
             visit.shows("3 rows, 0 of them without an answer")
             visit.box("Only rows that mention").fill("film")
             visit.box("Only rows that mention").press("Enter")

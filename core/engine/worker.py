@@ -54,7 +54,6 @@ class Worker:
 
     def stop(self) -> None:
         """Rows on their way fail with `Closed`; the thread ends after the step it is in."""
-        atexit.unregister(self.join)
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -76,6 +75,8 @@ class Worker:
             self._step()
         for row in [*self.scheduler.clear(), *self._inbox]:
             self._tell(row, error=Closed("The engine was closed before the answer was complete."))
+        # Not before: an engine that is dropped may still be in a step when the interpreter goes down.
+        atexit.unregister(self.join)
 
     def _step(self) -> None:
         """In a function of its own: what waits for work must hold no row, and so no engine."""
