@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from core.errors import BadData, BadSetting, UnknownTask, nearest
 from core.task import Task
 
+log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 
 
@@ -35,6 +37,19 @@ def load(name: str) -> Task[Any]:
     return _load(files[name])
 
 
+def usable() -> dict[str, Task[Any]]:
+    """Every task by its name; a broken file in QUINTET_APPS is named, and costs no other task."""
+    found: dict[str, Task[Any]] = {}
+    for name, path in sorted(_files().items()):
+        try:
+            found[name] = _load(path)
+        except BadSetting as error:
+            if path.parent == _HERE:
+                raise
+            log.warning("Left out: %s", error)
+    return found
+
+
 def samples(name: str, split: str) -> Path:
     """The bundled rows of a task: `samples/<name>/<split>.jsonl` beside its file."""
     task = load(name)
@@ -47,6 +62,14 @@ def samples(name: str, split: str) -> Path:
             "Give your own with --data."
         )
     return path
+
+
+def samples_if_any(name: str, split: str) -> Path | None:
+    """The same, or None for a task that brings no rows."""
+    try:
+        return samples(name, split)
+    except BadData:
+        return None
 
 
 def _files() -> dict[str, Path]:
@@ -89,7 +112,7 @@ def _module(path: Path) -> Any:
     sys.modules[name] = module  # pydantic looks up the names in annotations there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BadSetting(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -18,6 +18,7 @@ import torch
 
 from core import backbone as backbones
 from core import hardware
+from core.adapters.routing import quiet
 from core.engine.engine import Engine
 from core.engine.sequences import Request
 
@@ -61,13 +62,13 @@ class Peft:
         from peft import PeftModel
 
         loaded = backbones.load(folder)
-        self._tokenizer, model = loaded.tokenizer, None
-        for name, path in adapters.items():
-            if model is None:
-                model = PeftModel.from_pretrained(loaded.model, path, adapter_name=f"task-{name}")
-            else:
+        self._tokenizer = loaded.tokenizer
+        (first, path), *others = adapters.items()
+        with quiet():
+            model = PeftModel.from_pretrained(loaded.model, path, adapter_name=f"task-{first}")
+            for name, path in others:
                 model.load_adapter(path, adapter_name=f"task-{name}")
-        self._model: Any = model.eval() if model else loaded.model
+        self._model: Any = model.eval()
 
     def answer(self, requests: Sequence[Request]) -> Answered:
         found: dict[int, tuple[int, ...]] = {}
@@ -127,7 +128,7 @@ class OneAfterAnother(Peft):
     """`set_adapter`, the rows of one task in a batch, then the next task."""
 
     def _groups(self, requests: Sequence[Request]) -> list[tuple[list[int], dict[str, Any]]]:
-        return [(places, {}) for places in _by(requests, _adapter)]
+        return [(places, {}) for places in _by(requests, _adapter_and_kind)]
 
     def _rank(
         self, requests: Sequence[Request], names: dict[str, Any]
@@ -238,8 +239,8 @@ def _by(requests: Sequence[Request], key: Callable[[Request], str]) -> list[list
     return [list(places) for _, places in grouped]
 
 
-def _adapter(request: Request) -> str:
-    return str(request.adapter)
+def _adapter_and_kind(request: Request) -> str:
+    return f"{request.adapter} {bool(request.marks)}"
 
 
 def _first(probabilities: Sequence[float]) -> int:

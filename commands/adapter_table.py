@@ -49,8 +49,21 @@ def drawn(rows: Iterable[dict[str, Any]]) -> Table:
     """For a terminal."""
     table = Table("adapter", "served", "backbone", "score", "examples", "data")
     for row in rows:
-        score = ", ".join(f"{name} {value:.3f}" for name, value in list(row["metrics"].items())[:3])
+        score = "\n".join(f"{name} {value:.3f}" for name, value in list(row["metrics"].items())[:3])
         served = "yes" if row["served"] else "taken back" if row["taken_back"] else ""
-        cells = (row["name"], served, row["backbone"], score, str(row["rows"]), row["data"])
+        cells = (
+            row["name"],
+            served,
+            row["backbone"],
+            score,
+            f"{row['rows']:,}",
+            _short(row["data"]),
+        )
         table.add_row(*map(escape, cells))
     return table
+
+
+def _short(data: str) -> str:
+    """The first source, and how many more there are."""
+    first, *others = data.split(", ")
+    return f"{first}\n+ {len(others)} more" if others else first

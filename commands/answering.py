@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands import folders
 from commands.options import (
     AdapterName,
     BackboneName,
     ColumnMap,
     Device,
+    DtypeName,
     Encoding,
+    Host,
     Json,
     Limit,
     Output,
+    Port,
+    Seed,
     TaskName,
+    all_tasks,
     console,
     dumped,
     mapping,
     open_service,
+    option_names,
+    printable,
     sampling,
+    the_task,
 )  # fmt: skip
-from core.errors import BadSetting
+from core.errors import BadSetting, nearest
 
 if TYPE_CHECKING:
     from core.application import Application, Prediction
+    from core.backbone import Dtype
+    from core.service import Service
+    from core.task import Task
+    from demos.server import Login
 
 
 def predict(
@@ -44,25 +58,41 @@ def predict(
     backbone: BackboneName = None,
     temperature: Annotated[float | None, typer.Option(help="Sample; else greedy.")] = None,
     top_p: Annotated[float, typer.Option(help="Mass of the tokens drawn from.")] = 0.95,
-    seed: Annotated[int, typer.Option()] = 0,
-    max_new_tokens: Annotated[int | None, typer.Option()] = None,
+    seed: Seed = 0,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    engine: Annotated[
+        str, typer.Option(help="Of a folder: local, or ray (pip install 'quintet[ray]').")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Processes of ray, an engine each.")] = 2,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave answers to unusable rows empty, and say why.")
     ] = False,
     as_json: Json = False,
     device: Device = "auto",
+    dtype: DtypeName = "auto",
 ) -> None:
-    """Answer one text, or every row of a file. Other fields by name: --passage TEXT"""
-    from finetune import settings
-
-    drawn = sampling(temperature, top_p, seed)
+    """Answer one text, or every row of a file or folder. Other fields by name: --passage TEXT"""
+    flags = list(context.args)
+    if text and text.startswith("--"):  # an unknown flag where the text would stand
+        flags.insert(0, text)
+        text = None
+    known = [*option_names(context), "text"]
+    fields = _fields(flags, known, the_task(task.partition("@")[0]), input is not None)
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
-    fields = settings.flags(context.args, plain=True)
+    drawn = sampling(temperature, top_p, seed)
+    if input and output and input.is_dir():
+        folders.answer_folder(
+            partial(_application, backbone, device, dtype, task, adapter), input, output,
+            engine=engine, workers=workers, overwrite=overwrite,
+            columns_map=mapping(column_map, encoding=encoding), sampling=drawn,
+            max_new_tokens=max_new_tokens, skip_bad=skip_bad, limit=limit,
+        )  # fmt: skip
+        return
     if input and output:
         _check_files(input, output, overwrite)
-    application = open_service(backbone, device).application(task, adapter)
+    application = _application(backbone, device, dtype, task, adapter)
     if input and output:
         rows = _whole_file(
             application, input, output, columns_map=mapping(column_map, encoding=encoding),
@@ -78,7 +108,32 @@ def predict(
         _show(application.stream(asked, drawn, max_new_tokens=max_new_tokens))
         return
     found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
-    typer.echo(dumped(found.model_dump()) if as_json else _shown(found))
+    typer.echo(dumped(found.model_dump()) if as_json else printable(_shown(found)))
+
+
+def _application(
+    backbone: str | None, device: str, dtype: Dtype, task: str, adapter: Path | None
+) -> Application[Any]:
+    """The application that the options ask for, here or in a process of Ray's."""
+    return open_service(backbone, device, dtype).application(task, adapter)
+
+
+def _fields(
+    flags: list[str], options: list[str], task: Task[Any], whole_file: bool
+) -> dict[str, str]:
+    """Fields of the input that were given by name; what is none is told before the backbone loads."""
+    from finetune import settings
+
+    found = settings.flags(flags, plain=True)
+    known = [] if whole_file else list(task.input.model_fields)
+    for name in found:
+        if name not in known:
+            allowed = f" and fields ({', '.join(known)})" if known else "; a file has its columns"
+            raise BadSetting(
+                f"Unknown flag --{name.replace('_', '-')}; allowed: options of predict{allowed}."
+                f"{nearest(name, [*known, *options])}"
+            )
+    return found
 
 
 def _check_files(input: Path, output: Path, overwrite: bool) -> None:
@@ -100,36 +155,52 @@ def _whole_file(application: Application[Any], input: Path, output: Path, **opti
 def demo(
     tasks: Annotated[list[str] | None, typer.Argument(help="Default: all of them.")] = None,
     backbone: BackboneName = None,
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option()] = None,
+    host: Host = "127.0.0.1",
+    port: Port = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     auth: Annotated[
         str | None,
         typer.Option("--auth", metavar="USER:PASSWORD", help="Needed where others can come in."),
     ] = None,
     device: Device = "auto",
+    dtype: DtypeName = "auto",
 ) -> None:
     """Open the pages: one tab a task."""
+    known = all_tasks()
+    for name in tasks or ():
+        the_task(name.partition("@")[0])
     from demos import server
 
-    known = server.login(host, auth)  # before the backbone loads
+    login = server.login(host, auth)  # before the backbone loads
     server.check_port(host, port)
+    service = open_service(backbone, device, dtype)
+    open_pages(service, tasks or list(known), host=host, port=port, browser=browser, login=login)
+
+
+def open_pages(
+    service: Service,
+    names: Sequence[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+    login: Login | None = None,
+) -> None:
+    """Serve them until Ctrl-C, and say where."""
     from demos import pages
 
-    service = open_service(backbone, device)
-    names = tasks or list(service.tasks)
-    for name in names:
-        service.task(name)
-    pages.launch(
-        pages.build(service, names), host=host, port=port, open_browser=browser, auth=known
-    )
+    built = pages.build(service, names)
+    address = pages.start(built, host=host, port=port, open_browser=browser, auth=login)
+    typer.echo(f"The pages are at {address} until Ctrl-C.")
+    pages.wait(built)
 
 
 def _show(texts: Iterable[str]) -> None:
     """Print what grows as it grows."""
     said = ""
     for text in texts:
-        added = text[len(said) :] if text.startswith(said) else f"\r{text}"
+        going_on = text.startswith(said)
+        added = printable(text[len(said) :]) if going_on else f"\r{printable(text)}"
         print(added, end="", flush=True)
         said = text
     print()

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.options import Json, console, dumped, quiet
+from commands.options import Json, console, dumped
+from core import opening
 from core.backbone import catalogue
 from core.errors import BadSetting
 
@@ -69,7 +70,7 @@ def get_backbone(
         typer.echo(f"{known.folder}: here already")
         return
     _agree(known, accept)
-    quiet()
+    opening.silence_transformers()
     screen = console(stderr=True)
     try:
         folder = fetching.fetch(known, say=lambda words: screen.print(f"{name}: {words}"))

@@ -14,12 +14,15 @@ from commands.options import (
     ColumnMap,
     Data,
     Device,
+    DtypeName,
     Encoding,
+    Json,
     Labels,
     Limit,
     TaskName,
     bundled,
     console,
+    dumped,
     mapping,
     open_service,
     the_task,
@@ -27,6 +30,9 @@ from commands.options import (
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from core.adapters.passport import OperatingPoint
     from core.task import Task
     from finetune.data import Layout
     from finetune.data.examples import Reading
@@ -50,14 +56,16 @@ def calibrate(
     limit: Limit = None,
     split: Annotated[str, typer.Option(help="Rows that are not scored elsewhere.")] = "validation",
     backbone: BackboneName = None,
+    as_json: Json = False,
     device: Device = "auto",
+    dtype: DtypeName = "auto",
 ) -> None:
     """Fit temperature and threshold on validation rows; every caller of the adapter obeys them."""
     found, sources = the_task(task), list(data or [bundled(task, "train")])
     reading = _to_calibrate(found, sources, split, mapping(column_map, labels, encoding), limit)
     from finetune.workflows import calibrating, progress
 
-    service = open_service(backbone, device)
+    service = open_service(backbone, device, dtype)
     folder = adapter or service.find(task)
     with progress.counting(console(stderr=True), f"calibrating {task}") as told:
         done = calibrating.calibrate(
@@ -70,8 +78,39 @@ def calibrate(
             abstain_below=abstain_below,
             progress=told,
         )
+    if as_json:
+        found_point = done.point.model_dump()
+        typer.echo(dumped({"folder": str(done.folder), "operating_point": found_point}))
+        return
+    console().print(_drawn(done.point))
     for line in done.lines():
         typer.echo(line)
+
+
+def _drawn(point: OperatingPoint) -> Table:
+    """The operating point, a value a row."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("operating point", "value")
+    rates = {
+        "of other rows, asked for at most": point.max_false_positive_rate,
+        "on these rows": point.false_positive_rate,
+        "on others like them at most (95 %)": point.false_positive_bound,
+    }
+    rows = {
+        "rows it was fitted on": f"{point.fitted_on:,}",
+        "temperature": f"{point.temperature:.3f}",
+        f"threshold of {point.label!r}": None
+        if point.threshold is None
+        else f"{point.threshold:.4f}",
+        **{name: None if rate is None else f"{rate:.2%}" for name, rate in rates.items()},
+        "no answer below": f"{point.abstain_below:g}" if point.abstain_below else None,
+    }
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(escape(name), value)
+    return table
 
 
 def _to_calibrate(

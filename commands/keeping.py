@@ -11,6 +11,7 @@ from commands.options import (
     BackboneName,
     ColumnMap,
     Data,
+    DtypeName,
     Encoding,
     Json,
     Labels,
@@ -22,6 +23,7 @@ from commands.options import (
     name_of_backbone,
     open_service,
     open_tokenizer,
+    printable,
     served,
     the_task,
 )  # fmt: skip
@@ -49,7 +51,7 @@ def check_data(
         columns_map=mapping(column_map, labels, encoding),
     )
     for line in found.lines:
-        typer.echo(line)
+        typer.echo(printable(line))
     raise typer.Exit(0 if found.good else 1)
 
 
@@ -79,19 +81,21 @@ def verify_adapters(
     names: Annotated[list[str] | None, typer.Argument(metavar="TASK[@VERSION]|DIR")] = None,
     data: Data = None,
     column_map: ColumnMap = "",
+    labels: Labels = "",
+    encoding: Encoding = None,
     limit: Limit = None,
     backbone: BackboneName = None,
     as_json: Json = False,
+    dtype: DtypeName = "auto",
 ) -> None:
     """Compute every hash of the passports again; refuse what does not fit."""
     from finetune.workflows import verifying
 
-    service, found = open_service(backbone, "cpu"), {}
+    layout, found = mapping(column_map, labels, encoding), {}
+    service = open_service(backbone, "cpu", dtype)
     for name in names or [name for name in service.tasks if service.served(name)]:
         folder = Path(name) if Path(name).is_dir() else service.find(name)
-        found[name] = verifying.verify(
-            service, folder, data or (), columns_map=mapping(column_map), limit=limit
-        )
+        found[name] = verifying.verify(service, folder, data or (), columns_map=layout, limit=limit)
         if not as_json:
             facts = "; ".join(f"{key} {value}" for key, value in found[name].items())
             typer.echo(f"{name} fits: {facts}")
@@ -103,6 +107,8 @@ def renew_adapters(
     names: Annotated[list[str], typer.Argument(metavar="TASK[@VERSION]|DIR")],
     data: Data = None,
     column_map: ColumnMap = "",
+    labels: Labels = "",
+    encoding: Encoding = None,
     limit: Limit = None,
     from_base: Annotated[
         bool,
@@ -117,6 +123,7 @@ def renew_adapters(
     """
     from finetune.workflows import renewing
 
+    layout = mapping(column_map, labels, encoding)
     service = open_service(backbone, "cpu")
     for name in names:
         folder = Path(name) if Path(name).is_dir() else service.find(name)
@@ -124,7 +131,7 @@ def renew_adapters(
             service,
             folder,
             data or (),
-            columns_map=mapping(column_map),
+            columns_map=layout,
             limit=limit,
             from_base=from_base,
         )

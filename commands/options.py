@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from core.errors import BadData, BadSetting
+from core import opening
+from core.errors import BadSetting
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from core.backbone import Dtype
     from core.engine.engine import Engine
     from core.engine.sampling import Sampling
     from core.service import Service
@@ -51,13 +54,19 @@ BackboneName = Annotated[
     ),
 ]
 DtypeName = Annotated[
-    str, typer.Option("--dtype", help="fp32, bf16, fp16, or auto: bf16 where it is faster here.")
+    Literal["auto", "fp32", "bf16", "fp16"],
+    typer.Option("--dtype", help="Of the backbone's weights; auto: bf16 where it is faster here."),
 ]
 AdapterName = Annotated[
     Path | None, typer.Option("--adapter", metavar="DIR", help="Default: the one that is served.")
 ]
 Output = Annotated[Path | None, typer.Option("--output", metavar="PATH")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of everything that is drawn.")]
+Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
+Port = Annotated[
+    int | None, typer.Option("--port", min=1, max=65_535, help="Default: the first free one.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For machines: JSON on stdout, nothing else.")]
 
 
@@ -66,6 +75,14 @@ def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, quiet=quiet, soft_wrap=True, highlight=False)
+
+
+def printable(text: str) -> str:
+    """What a terminal shows and nothing that it obeys: control characters as their escapes."""
+    return "".join(
+        one if one in "\n\t" or unicodedata.category(one) != "Cc" else f"\\x{ord(one):02x}"
+        for one in text
+    )
 
 
 def dumped(value: Any) -> str:
@@ -77,7 +94,7 @@ def all_tasks() -> dict[str, Task[Any]]:
     """Every task by its name."""
     import apps
 
-    return {name: apps.load(name) for name in apps.names()}
+    return apps.usable()
 
 
 def the_task(name: str) -> Task[Any]:
@@ -96,10 +113,10 @@ def bundled(task: str, split: str) -> str:
 
 def bundled_if_any(task: str, split: str) -> str | None:
     """The same, or None for a task that brings no rows."""
-    try:
-        return bundled(task, split)
-    except BadData:
-        return None
+    import apps
+
+    found = apps.samples_if_any(task, split)
+    return None if found is None else str(found)
 
 
 def mapping(text: str, labels: str = "", encoding: str | None = None) -> Layout:
@@ -144,11 +161,19 @@ def gathered(arguments: list[str]) -> list[str]:
 
 def sampling(temperature: float | None, top_p: float, seed: int) -> Sampling:
     """Greedy without a temperature."""
-    from core.engine.sampling import Greedy, Sample
+    with opening.quick_imports():  # torch comes with it
+        from core.engine.sampling import Greedy, Sample
 
     if temperature is None:
         return Greedy()
     return Sample(temperature=temperature, top_p=top_p, seed=seed)
+
+
+def option_names(context: typer.Context) -> list[str]:
+    """The options that a command has of its own, as keys are written."""
+    return [
+        name.lstrip("-").replace("-", "_") for one in context.command.params for name in one.opts
+    ]
 
 
 def typed() -> str:
@@ -156,41 +181,31 @@ def typed() -> str:
     return shlex.join(["quintet", *sys.argv[1:]])
 
 
-def open_engine(backbone: str | None, device: str, dtype: str = "auto") -> Engine:
+def open_engine(backbone: str | None, device: str, dtype: Dtype = "auto") -> Engine:
     """The engine on a backbone, on the device that was asked for or found."""
-    from core import backbone as backbones
-    from core.backbone import catalogue
-    from core.engine.engine import Engine
-    from core.hardware import pick_device
-
-    quiet()
-    place = pick_device(device)
-    kind: Any = dtype
-    if not backbone and (note := catalogue.fallback_note()):
-        typer.echo(note, err=True)
-    found = backbones.load(catalogue.resolve(backbone), device=place, dtype=kind)
-    return Engine(found)
+    _tell_fallback(backbone)
+    with opening.quick_imports(), opening.without_detection():
+        return opening.open_engine(backbone, device=device, dtype=dtype)
 
 
-def open_service(backbone: str | None, device: str, dtype: str = "auto") -> Service:
+def open_service(backbone: str | None, device: str, dtype: Dtype = "auto") -> Service:
     """All tasks on one engine."""
-    from core.service import Service
-
-    return Service(open_engine(backbone, device, dtype).backbone, all_tasks())
+    _tell_fallback(backbone)
+    with opening.quick_imports(), opening.without_detection():
+        return opening.open_service(all_tasks(), backbone, device=device, dtype=dtype)
 
 
 def open_tokenizer(backbone: str | None) -> tuple[Any, int]:
     """The tokenizer of a backbone and its context length, without the weights."""
-    engine = open_engine(backbone, "cpu")
-    return engine.backbone.tokenizer, engine.backbone.context
+    _tell_fallback(backbone)
+    return opening.open_tokenizer(backbone)
 
 
-def quiet() -> None:
-    """transformers draws bars and gives advice that is not for our users."""
-    from transformers.utils import logging
+def _tell_fallback(backbone: str | None) -> None:
+    from core.backbone import catalogue
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    if not backbone and (note := catalogue.fallback_note()):
+        typer.echo(note, err=True)
 
 
 def served(name: str, backbone: str | None) -> Path:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import psutil
 import torch
 
+from core.errors import BadSetting
+
 _SIZE = 1024
 _GAIN_WORTH_HAVING = 1.2
 
@@ -70,7 +72,7 @@ def _flops(device: str, dtype: torch.dtype, size: int, repeats: int = 5) -> floa
         start = time.perf_counter()
         left @ left
         if device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - start)
     return 2 * float(size) ** 3 / best
 
@@ -88,9 +90,10 @@ def free_memory(device: str = "cpu") -> int:
 
 
 def pick_device(device: str = "auto") -> str:
-    """'auto' is the first GPU, or the CPU."""
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "cpu"
+    """'auto' is the first GPU, or the CPU; raises `BadSetting` for a device that is not here."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if device not in there and not (device == "cuda" and len(there) > 1):
+        raise BadSetting(f"No device {device!r} here; there: {', '.join(there)} (or auto).")
+    return device

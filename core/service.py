@@ -32,6 +32,7 @@ class Service:
         self._passports: dict[str, Passport] = {}
         self._versions: dict[str, tuple[int, ...]] = {}
         """The versions that were installed when an adapter was loaded."""
+        self._offered: dict[str, Path] = {}
         self._lock = threading.Lock()
 
     def application(self, name: str, folder: Path | None = None) -> Application[Any]:
@@ -50,7 +51,7 @@ class Service:
             if key not in self._passports or (not folder and self._versions[key] != there):
                 self._passports[key] = self._load(key, task, folder or self.find(name))
                 self._versions[key] = there
-        point = self._passports[key].operating_point
+            point = self._passports[key].operating_point
         return Application(task, self.engine, key, operating_point=point)
 
     def unload(self, name: str, folder: Path | None = None) -> None:
@@ -74,8 +75,14 @@ class Service:
         adapter = self.application(name, folder).adapter
         return self._passports[str(adapter)]
 
+    def offer(self, name: str, folder: Path) -> None:
+        """Give the adapter in a folder, such as that of a run, a name: 'task@word'."""
+        self._offered[name] = folder
+
     def find(self, name: str) -> Path:
         """Folder of the adapter served under 'task' or 'task@version' on this backbone."""
+        if name in self._offered:
+            return self._offered[name]
         backbone = self.engine.backbone
         return registry.find(name, backbone.name, backbone.fingerprint)
 

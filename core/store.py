@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,14 @@ from typing import Any
 
 import platformdirs
 
-from core.errors import Damaged
+from core.errors import BadSetting, Damaged
 
 SHIPPED = Path(__file__).parent / "pretrained"
+_LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}(?P<old>\.old)?")
+"""What a process that was killed leaves beside the file or folder it was writing."""
+_NEWEST = ".newest"
+_ABANDONED = 3600.0
+"""Seconds after which nobody is writing any more."""
 
 
 def home() -> Path:
@@ -31,24 +37,65 @@ def shipped_backbone() -> Path:
     return SHIPPED / "backbone"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write to a temporary name beside `path`, then rename: a reader never sees half a file."""
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary name that becomes `path` when the block ends well: a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, name=path.name)
     temporary = _beside(path)
     try:
-        # Opened like any file, so that the umask decides who may read it.
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text; a reader sees the old one or the new one."""
+    # Opened like any file, so that the umask decides who may read it.
+    with new_file(path) as new, new.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `BadSetting` unless `folder` is a folder that can be written to, or can be made."""
+    above = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if not above.is_dir():
+        raise BadSetting(f"{above} is a file where a folder is meant. Give another --output.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise BadSetting(f"{above} is not writable. Give another --output.")
+
+
+def sweep(folder: Path, *, name: str = "", older: float = _ABANDONED) -> None:
+    """Remove what killed processes left of `name`, or of anything, in a folder.
+
+    A folder that was being replaced when its process was killed comes back.
+    """
+    for path in folder.iterdir():
+        found = _LEFT.fullmatch(path.name)
+        if found is None or name not in ("", found["name"]) or _age(path) < older:
+            continue
+        whole = folder / found["name"]
+        if found["old"] and not whole.exists():
+            os.replace(path, whole)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was written or renamed."""
+    try:
+        return time.time() - path.lstat().st_ctime
+    except FileNotFoundError:  # its writer was there all the same
+        return 0.0
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -58,9 +105,15 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `path` when the block ends well, and vanishes otherwise."""
+    """A temporary folder that becomes `path` when the block ends well, and vanishes otherwise.
+
+    Raises `BadSetting` where `path` is a file.
+    """
+    check_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, retired = _beside(path), _beside(path)
+    sweep(path.parent, name=path.name)
+    temporary = _beside(path)
+    retired = path.with_name(f"{_beside(path).name}.old")
     temporary.mkdir()
     try:
         yield temporary
@@ -69,6 +122,8 @@ def new_folder(path: Path) -> Iterator[Path]:
             os.replace(path, retired)
         os.replace(temporary, path)
     finally:
+        if retired.exists() and not path.exists():
+            os.replace(retired, path)
         for leftover in (temporary, retired):
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -96,8 +151,16 @@ def new_run(root: Path, task: str, name: str) -> Path:
             path.mkdir(parents=True)
         except FileExistsError:
             continue
+        write_text(root / task / _NEWEST, path.name)
         return path
     raise Damaged(f"{root / task} is full of runs of this second.")
+
+
+def newest_run(root: Path, task: str) -> Path | None:
+    """The run that was begun last, whatever the clock said."""
+    noted = root / task / _NEWEST
+    found = root / task / Path(noted.read_text(encoding="utf-8")).name if noted.is_file() else None
+    return found if found and found.is_dir() else None
 
 
 def code_version() -> str:

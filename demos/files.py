@@ -65,7 +65,7 @@ class Page:
     def _draw_result(self) -> None:
         say = self._frame.say
         self.progress = gr.HTML("", elem_classes="bare")
-        self.scored = say(gr.File(visible=False, interactive=False, height=70), label=words.SCORED)
+        self.scored = say(gr.File(visible=False, interactive=False, height=100), label=words.SCORED)
         self.kept = gr.State("")
         with gr.Row(visible=False) as self.narrowing:
             self.about = say(gr.Textbox("", min_width=160), label=words.FILTER)

@@ -57,6 +57,7 @@ def frame(blocks: gr.Blocks, services: Services) -> Frame:
     with gr.Row(elem_classes="masthead", equal_height=False):
         with gr.Column(scale=5, min_width=260):
             gr.HTML(_title(), elem_classes="bare")
+            about = gr.HTML(_about(services, services.names[0]), elem_classes="bare")
         with gr.Column(scale=3, min_width=260):
             with gr.Row(elem_classes="switches"):
                 language = gr.Radio(
@@ -69,7 +70,6 @@ def frame(blocks: gr.Blocks, services: Services) -> Frame:
                 list(services.names), value=services.names[0], elem_id="backbone", filterable=False
             )
             words_said.say(backbone, label=words.BACKBONE)
-    about = gr.HTML(_about(services, services.names[0]), elem_classes="bare")
     shade.click(None, None, None, js=_SHADE, api_visibility="private")
     switched = _switching(services, backbone, about)
     blocks.load(None, None, language, js=_LANGUAGE_OF_BROWSER, api_visibility="private")

@@ -88,6 +88,10 @@ class Asking:
         """End what this browser asked on this page; what was written stays."""
         self.newest.stop(str(request.session_hash))
 
+    def forget(self, request: gr.Request) -> None:
+        """End it, and show nothing more of it."""
+        self.newest.stop(str(request.session_hash), stale=True)
+
     def _steps(
         self,
         request: gr.Request,

@@ -57,12 +57,12 @@ class Newest:
             earlier.end(stale=True)
         return turn
 
-    def stop(self, session: str) -> None:
-        """End the turn of this session, if there is one."""
+    def stop(self, session: str, *, stale: bool = False) -> None:
+        """End the turn of this session, if there is one; `stale`, and show nothing more of it."""
         with self._lock:
             turn = self._turns.get(session)
         if turn is not None:
-            turn.end(stale=False)
+            turn.end(stale=stale)
 
     def leave(self, session: str, turn: Turn) -> None:
         """It is over: forget it, and cancel what still runs for it."""

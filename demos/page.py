@@ -33,7 +33,6 @@ class Who:
 def page(frame: Frame, name: str) -> None:
     """Draw the page of 'task' or 'task@version' here; where it cannot be served, it says why."""
     task = frame.service.task(name)
-    gr.HTML(about(task), elem_classes="bare")
     who = _who(frame, name)
     passage = task.shorten if isinstance(task.answer, Span) else ""
     if passage and turns_of(task):
@@ -62,11 +61,12 @@ def _who(frame: Frame, page: str) -> Who:
     known = _pairs(contestants(frame.service, page))
     with gr.Row(elem_classes="who", equal_height=False):
         with gr.Column(scale=3, min_width=300):
-            above = gr.HTML(_above(frame, None, page, SERVED), elem_classes="bare")
+            gr.HTML(about(frame.service.task(page)), elem_classes="bare")
         by = gr.Dropdown(known, value=known[0][1], filterable=False, min_width=150)
         frame.say(by, label=words.BY)
         beside = gr.Dropdown([NOBODY, *known], value=NOBODY, filterable=False, min_width=150)
         frame.say(beside, label=words.BESIDE)
+    above = gr.HTML(_above(frame, None, page, SERVED), elem_classes="bare")
 
     def changed(backbone: str, by: str) -> str:
         return _above(frame, backbone, page, by)

@@ -80,11 +80,12 @@ def _converse(asking: Asking, inputs: list[Any], submit: gr.Button) -> gr.Textbo
     )
     answering = taking.then(asking.answer, asked, asking.outputs, **_ASK)
     answering.then(None, [asking.trouble, said, box], box, js=_GIVE_BACK, **_QUIET)
-    clear = asking.frame.say(gr.Button(size="sm"), value=words.CLEAR)
-    empty = [[], [], ""]
-    clear.click(asking.stop, None, None, queue=False, **_QUIET).then(
-        lambda: empty, None, asking.lanes[0].view.outputs, **_QUIET
-    )
+    shown = asking.lanes[0].view.outputs
+    for chatbot in (part for part in shown if isinstance(part, gr.Chatbot)):
+        # What was on its way when it was cleared must not come back.
+        chatbot.clear(asking.forget, None, None, queue=False, **_QUIET).then(
+            lambda: [[], [], ""], None, shown, **_QUIET
+        )
     return said
 
 

@@ -33,9 +33,10 @@ CSS = """
   --soft: rgba(79, 192, 181, .16); }
 .gradio-container > .main { width: 100%; min-width: 0; max-width: 1120px !important;
   margin: 0 auto; }
-.block.bare { padding: 0 !important; }
+.block.bare, .block.bare .html-container, .block.answer .html-container,
+  .block.passage .html-container { padding: 0 !important; }
 .block.bare:not(:has(.prose > *)) { display: none; }
-.masthead { align-items: start; padding-bottom: .4rem; }
+.masthead { align-items: start; }
 .masthead h1 { font-size: 1.9rem; font-weight: 680; letter-spacing: -.02em; margin: 0; }
 .masthead p { margin: 0; }
 .switches { justify-content: flex-end; align-items: center; flex-wrap: nowrap; gap: .5rem; }
@@ -68,8 +69,7 @@ CSS = """
 .summary svg polygon { fill: var(--soft); } .summary svg circle { fill: var(--color-accent); }
 .summary svg polyline { fill: none; stroke: var(--color-accent); stroke-width: 2.5; }
 .summary table { font-size: .85rem; border-collapse: collapse; width: 100%; }
-.summary td { padding: .25rem .7rem .25rem 0; vertical-align: top; overflow-wrap: anywhere;
-  border-bottom: 1px solid var(--border-color-primary); }
+.summary td { overflow-wrap: anywhere; }
 .summary td:nth-child(-n+2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
 footer .divider { display: none; }
 .chip { display: inline-block; padding: .1rem .55rem; border-radius: 1rem; font-weight: 600;
@@ -90,12 +90,15 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .card pre, .listing pre { white-space: pre-wrap; overflow-wrap: anywhere;
   background: var(--background-fill-secondary); padding: .6rem .8rem; border-radius: .35rem;
   font-size: .8rem; }
-.card table, details.report table, .instead table { border-collapse: collapse; font-size: .82rem; }
-.card td, .card th, details.report td { padding: .15rem .9rem .15rem 0; text-align: left;
-  vertical-align: top; border-bottom: 1px solid var(--border-color-primary); }
+.card table, details.report table, .summary table { border-collapse: collapse; font-size: .82rem; }
+.prose .card :is(table, tr), .prose .summary :is(table, tr), .prose details.report :is(table, tr) {
+  border: 0; }
+.prose .card td, .prose .card th, .prose details.report td, .prose .summary td {
+  padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; border: 0;
+  border-bottom: 1px solid var(--border-color-primary); }
 .listing { margin-bottom: .7rem; } .listing > div { display: flex; gap: .6rem;
   align-items: baseline; justify-content: space-between; font-weight: 600; font-size: .85rem; }
-.copy { font-weight: 500; color: var(--color-accent); padding: .1rem .5rem; }
+.copy { font-weight: 500; font-size: .8rem; color: var(--color-accent); padding: .1rem .5rem; }
 .copy .after, .copy.done .before { display: none; } .copy.done .after { display: inline; }
 .who { align-items: center; }
 .compact { padding: 0 !important; border: 0 !important; background: none !important; }
@@ -108,7 +111,9 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .prose .remark, .prose .remark * { color: var(--line); }
 .bars .decided { font-size: 1.5rem; font-weight: 650; margin: 0 0 .4rem; }
 .bars .unsure { opacity: .6; font-style: italic; }
-.bar { display: grid; grid-template-columns: minmax(4.5rem, auto) 1fr 3.8rem; gap: .7rem;
+.bars { display: grid; grid-template-columns: minmax(4rem, auto) 1fr minmax(3.6rem, auto);
+  column-gap: .7rem; } .bars > * { grid-column: 1 / -1; }
+.bar { display: grid; grid-template-columns: subgrid; gap: .7rem;
   align-items: center; margin: .3rem 0; color: var(--body-text-color-subdued); }
 .bar.said-it { font-weight: 600; }
 .track { position: relative; height: 1rem; border-radius: .3rem;
@@ -126,13 +131,17 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .for { background: color-mix(in srgb, var(--good) var(--strength), transparent); }
 .against { background: color-mix(in srgb, var(--bad) var(--strength), transparent); }
 .tokens { line-height: 2; overflow-wrap: anywhere; margin: 0; }
+.block:has(.tokens), .block:has(.tokens) > * { overflow: visible !important; }
 .token { position: relative; padding: .15em 0; border-right: 1px solid var(--block-border-color);
   background: color-mix(in srgb, var(--color-accent) var(--share), transparent); cursor: default; }
-.instead { display: none; position: absolute; z-index: 20; left: 0; top: 1.9em; padding: .4rem .7rem;
+.instead { display: none; grid-template-columns: auto auto; column-gap: 1rem;
+  position: absolute; z-index: 20; left: 0; top: 1.9em; padding: .4rem .7rem;
   border-radius: .4rem; background: var(--body-text-color); color: var(--body-background-fill);
   line-height: 1.5; white-space: nowrap; }
-.instead td { padding: 0 .6rem 0 0; } .instead td + td { padding: 0; text-align: right; }
-.token:hover .instead, .token:focus .instead { display: block; }
+.prose .instead * { color: var(--body-background-fill); }
+.instead b { text-align: right; font-variant-numeric: tabular-nums; }
+.token:hover .instead, .token:focus .instead { display: grid; }
+button.gallery-item { text-align: left; }
 .block.passage:not(:has(.prose > *)) { display: none; }
 .block.passage { border: 1px solid var(--block-border-color) !important; border-radius: var(--block-radius);
   background: var(--block-background-fill); padding: .9rem 1rem !important; }

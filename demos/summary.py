@@ -147,7 +147,8 @@ def _part(name: str, count: int, rows: int) -> Part:
 
 
 def _sure(answered: pd.DataFrame, text: str) -> list[Extreme]:
-    """All rows, those with the highest probability of their answer first."""
+    """All different texts, those with the highest probability of their answer first."""
+    answered = answered.drop_duplicates(text)
     columns = [name for name in answered if str(name).startswith(_SHARE)]
     shares = answered[columns].apply(pd.to_numeric, errors="coerce").max(axis=1)
     order = shares.sort_values(ascending=False, kind="stable").index

@@ -69,6 +69,9 @@ def finished(scored: Path, like: Path) -> Path:
 
 def read(scored: Path) -> pd.DataFrame:
     """All rows of a scored file, cells of csv as text."""
+    if _kind(scored) == ".xlsx":
+        names, *rows = _sheet(scored)
+        return pd.DataFrame(rows, columns=names).fillna("").astype(str)
     if _kind(scored) == ".parquet":
         return pd.read_parquet(scored)
     if _kind(scored) == ".jsonl":

@@ -25,11 +25,11 @@ _DESCRIPTIONS = {
     "qa": "从给定段落中摘取答案；没有段落时即为聊天。",
 }
 _FIELDS = {
-    "Text": "文本", "Mode": "方式", "Direction": "方向", "Question": "问题", "Passage": "段落",
+    "Text": "文本", "Message": "信息", "Mode": "方式", "Direction": "方向", "Question": "问题", "Passage": "段落",
 }
 _INFOS = {
     "A review or an opinion, in English or Chinese.": "一条评论或看法，中英文均可。",
-    "A message, in English or Chinese.": "一条信息，中英文均可。",
+    "A message or mail, in English or Chinese.": "一条信息或邮件，中英文均可。",
     "A sentence in English or Chinese.": "一句中文或英文。",
     "The beginning of a text; empty starts anew.": "文本的开头；留空则从头写起。",
     "continue: write on from the text. complete: write what the text asks for.":

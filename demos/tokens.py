@@ -26,20 +26,20 @@ def token_view(written: Written, tokenizer: PreTrainedTokenizerBase) -> str:
         return str(tokenizer.decode(ids))
 
     drawn = "".join(_token(found, decode) for found in written.logprobs)
-    return f'<p class="tokens">{drawn}</p>{html(words.TOKENS_HOW, "p", class_="quiet")}'
+    return f'<div class="tokens">{drawn}</div>{html(words.TOKENS_HOW, "p", class_="quiet")}'
 
 
 def _token(found: TokenLogprob, decode: Decode) -> str:
     share = math.exp(found.logprob)
     rows = "".join(
-        f"<tr><td>{_shown(decode([token]))}</td><td>{math.exp(logprob):.1%}</td></tr>"
+        f"<span>{_shown(decode([token]))}</span><b>{math.exp(logprob):.1%}</b>"
         for token, logprob in found.top
     )
     return (
         f'<span class="token" tabindex="0" style="--share:{share * 60:.0f}%" '
         f'aria-label="{escape(decode([found.token]))}: {share:.0%}">'
         f"{_shown(decode([found.token]))}"
-        f'<span class="instead" role="tooltip"><table>{rows}</table></span></span>'
+        f'<span class="instead" role="tooltip">{rows}</span></span>'
     )
 
 

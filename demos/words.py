@@ -73,7 +73,6 @@ DIRECTION = {
 }
 FROM_PASSAGE = Said("From a passage", "从段落中找答案")
 CHAT = Said("Chat", "聊天")
-CLEAR = Said("New conversation", "重新开始")
 REFUSED = Said("Not answered: ", "未作答：")
 ASK_FIRST = Said("Ask something first.", "请先提问。")
 PROGRAMS = Said("The same from a program", "用程序调用")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -124,13 +125,18 @@ class FinetuneSettings(LoopSettings):
 S = TypeVar("S", bound=Settings)
 
 
-def read(kind: type[S], file: Path | None, given: dict[str, Any]) -> S:
-    """Settings from a YAML file, overridden by the flags that were given."""
+def read(
+    kind: type[S], file: Path | None, given: dict[str, Any], *, options: Iterable[str] = ()
+) -> S:
+    """Settings from a YAML file, overridden by the flags that were given.
+
+    `options` are other names that an unknown key may have been meant for.
+    """
     keys = {**(_yaml(file) if file else {}), **{k: v for k, v in given.items() if v is not None}}
     unknown = [key for key in keys if key not in kind.model_fields]
     if unknown:
         allowed = ", ".join(sorted(kind.model_fields))
-        hint = nearest(str(unknown[0]), kind.model_fields)
+        hint = nearest(str(unknown[0]), [*kind.model_fields, *options])
         raise BadSetting(f"Unknown key {unknown[0]!r}.{hint} Allowed: {allowed}.")
     try:
         return kind.model_validate(keys)
@@ -159,9 +165,31 @@ def flags(arguments: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
     return found
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values as YAML 1.2's core schema has them: 5e-2 is a number, 010 is ten.
+
+    PyYAML follows YAML 1.1, where the one is a text and the other eight.
+    """
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as the base declares it
+
+
+for _kind, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), _first
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
+
+
 def _value(flag: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return _loaded(text)
     except yaml.YAMLError as error:
         raise BadSetting(f"{flag} {text!r} is no valid value: {_reason(error)}.") from error
 
@@ -178,7 +206,7 @@ def _put(found: dict[str, Any], name: str, value: Any) -> None:
 
 def _yaml(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = _loaded(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadSetting(f"Cannot read {file}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -186,6 +214,14 @@ def _yaml(file: Path) -> dict[str, Any]:
     if found is not None and not isinstance(found, dict):
         raise BadSetting(f"{file} must hold keys and values, not a {type(found).__name__}.")
     return found or {}
+
+
+def _loaded(text: str) -> Any:
+    """As YAML without aliases: some lines of them unfold to more than any memory holds."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"aliases, as *{event.anchor}, are not read")
+    return yaml.load(text, Loader=_Loader)
 
 
 def _reason(error: Exception) -> str:

@@ -29,7 +29,7 @@ from serving.served import Served
 BACKBONE = "quintet-nano"
 SIXTH = """
 from typing import Literal
-from core.task import Choice, Input, Task
+from core.task import Choice, Criterion, Input, Task
 
 class Notice(Input):
     text: str
@@ -39,7 +39,7 @@ task = Task(title="Urgency", description="Is it urgent?", input=Notice,
     columns=(("text", "label"),), sources=(), read=lambda row: [],
     prompt=lambda notice: f"{notice.channel}: {notice.text}",
     answer=Choice(labels=("now", "later", "never")), metrics=("classification",),
-    select_by="accuracy", samples=(Notice(text="The roof leaks!", channel="wall"),))
+    select_by=Criterion(metric="accuracy"), samples=(Notice(text="The roof leaks!", channel="wall"),))
 """
 
 

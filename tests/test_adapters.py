@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from core.adapters.lora import AdapterStack
-from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
+from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter, QuintetError
 
 IDS = torch.tensor([[0, 40, 50, 60]])
 
@@ -150,6 +151,14 @@ def test_names_may_hold_dots(stack, tmp_path):
         ({"bias": "all"}, "bias is 'all'"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa'"),
         ({"target_modules": ["no_such_module"]}, "no_such_module"),
+        ({"target_modules": ["q_proj", "v_porj"]}, "names 'v_porj'.* Did you mean 'v_proj'"),
+        ({"target_modules": "(a+)+$"}, "may take forever"),
+        ({"target_modules": ".*a.*b.*c.*d"}, "may take forever"),
+        ({"target_modules": "(q"}, "is no pattern"),
+        ({"modules_to_save": ["nrom"]}, "modules_to_save names 'nrom'"),
+        ({"rank_pattern": {"nope": 4}}, "rank_pattern names 'nope'"),
+        ({"rank_pattern": {"q_proj": -4}}, "rank_pattern must hold"),
+        ({"alpha_pattern": {"(.*)+x": 4}}, "may take forever"),
         ({"task_type": "SEQ_CLS"}, "Unknown key 'task_type'"),
     ],
 )
@@ -254,6 +263,49 @@ def test_frozen_and_trainable_adapters_take_turns(stack, tmp_path):
         with stack.use("new"), stack.use(name):
             assert all(w.requires_grad == (name == "new") for w in stack.parameters("new"))
             assert not any(w.requires_grad for w in stack.parameters("old"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("r", 10**9, "rank 64 at most"),
+        ("rank_pattern", {"q_proj": 10**9}, "rank 64 at most"),
+        ("target_modules", "(.*)*proj", "may take forever"),
+        ("target_modules", ["q_proj", "nope"], "names 'nope'"),
+        ("alora_invocation_tokens", [1, 2], "which is not served"),
+        ("target_parameters", ["weight"], "which is not served"),
+        ("of_a_later_peft", {"scale": 9}, "which is not served"),
+        ("modules_to_save", "x" * 10**6, "no configuration"),
+    ],
+)
+def test_a_configuration_of_a_stranger_is_refused_in_one_line(stack, tmp_path, key, value, words):
+    saved(stack, tmp_path / "adapter")
+    path = tmp_path / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    start = time.perf_counter()
+    with pytest.raises(QuintetError, match=words) as caught:
+        stack.load("copy", tmp_path / "adapter")
+    assert time.perf_counter() - start < 5
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    assert stack.names == ("sentiment",)
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [{"modules_to_save": ["norm"]}, {"trainable_token_indices": [1, 2]}, {"use_dora": True}],
+)
+def test_every_kind_of_adapter_comes_and_goes(stack, lora):
+    bare, before = logits(stack, None), dict(stack.model.named_parameters())
+    for first, second in (({}, lora), (lora, {}), (lora, lora)):
+        stack.create("one", first, seed=1)
+        stack.create("two", second, seed=2)
+        stack.delete("one")
+        stack.create("one", first, seed=3)
+        assert torch.allclose(logits(stack, "two"), bare, atol=1e-5)
+        stack.delete("two")
+        stack.delete("one")
+        assert torch.equal(logits(stack, None), bare)
+    assert dict(stack.model.named_parameters()).keys() == before.keys()
 
 
 def test_modules_trained_whole_belong_to_their_adapter(stack, tmp_path):

@@ -228,3 +228,13 @@ def test_a_request_is_completed():
 def test_rows_that_teach_nothing_are_refused(name, row):
     with pytest.raises(BadData):
         examples(name, row)
+
+
+@pytest.mark.parametrize("content", ["task = 1", "import nowhere", "raise SystemExit", "def"])
+def test_a_broken_file_is_named_and_costs_no_other_task(tmp_path, monkeypatch, caplog, content):
+    (tmp_path / "broken.py").write_text(content)
+    monkeypatch.setenv("QUINTET_APPS", str(tmp_path))
+    assert sorted(apps.usable()) == ["generation", "qa", "sentiment", "spam", "translation"]
+    assert "broken.py" in caplog.text and caplog.text.count("Left out") == 1
+    with pytest.raises(BadSetting, match=r"broken\.py"):
+        apps.load("broken")

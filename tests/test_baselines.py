@@ -136,7 +136,9 @@ def test_the_words_of_a_text_tell_more_than_the_majority() -> None:
 
 def test_every_label_has_a_probability_in_the_order_of_the_labels() -> None:
     task = toy(Choice(labels=("mixed", "bad", "good")), ("classification",))
-    for found in baselines(task, TRAIN_MOODS, TRAIN_MOODS[:2]):
+    made = list(baselines(task, TRAIN_MOODS, TRAIN_MOODS[:2]))
+    assert made and all(len(found.predictions) == 2 for found in made)
+    for found in made:
         for prediction in found.predictions:
             assert list(prediction.probabilities) == ["mixed", "bad", "good"]
             assert prediction.probabilities["mixed"] == 0

@@ -9,10 +9,12 @@ import torch
 from typer.testing import CliRunner
 
 import quintet
-from benchmarks import contest
+from benchmarks import contest, serving
 from benchmarks.contest import Measured, Order
 from core import backbone as backbones
+from core.adapters.lora import AdapterStack
 from core.backbone import presets
+from core.engine.sequences import Request
 
 
 @pytest.fixture
@@ -67,3 +69,31 @@ def test_pretraining_is_compared_from_the_command_line(order, tmp_path):
     rows = json.loads(found.stdout)
     assert [row["name"] for row in rows] == ["quintet", "trainer", "trainer-tuned"]
     assert all(row["tokens_per_second"] > 0 and row["loss_after"] < 7 for row in rows)
+
+
+def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
+    stack = AdapterStack(backbones.load(order.backbone))
+    for seed, name in enumerate("ab"):
+        stack.create(name, {"r": 4, "init_lora_weights": False}, seed=seed)
+        stack.save(name, tmp_path / name)
+    end = tokenizer.eos_token_id
+    requests = [
+        request
+        for name in "ab"
+        for request in (
+            Request(adapter=name, prompt=(0, 40, 50), max_new_tokens=6),
+            Request(adapter=name, prompt=(0, 41), max_new_tokens=9),
+            Request(adapter=name, prompt=(0, 42, 43), marks=(80, 90, 100)),
+            Request(
+                adapter=name,
+                prompt=(0, 44),
+                max_new_tokens=5,
+                allowed=lambda ids: [300, 301] if len(ids) < 2 else [end],
+            ),
+        )
+    ]
+    adapters = {name: tmp_path / name for name in "ab"}
+    served = serving.compare(order.backbone, adapters, requests, rounds=1)
+    assert [one.name for one in served] == list(serving.CONTESTANTS)
+    assert all(one.same == len(requests) for one in served)
+    assert len({one.tokens for one in served}) == 1

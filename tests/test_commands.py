@@ -35,11 +35,11 @@ task = Task(
 
 def quintet(*arguments: object, cwd: Path = ROOT, **environment: str):
     return subprocess.run(
-        [sys.executable, str(ROOT / "quintet.py"), *map(str, arguments)],
+        [sys.executable, "-m", "quintet", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
         timeout=400,
     )
 
@@ -80,10 +80,12 @@ def test_help_is_there_at_once():
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        assert quintet("--help").returncode == 0
+        found = quintet("--help")
+        assert found.returncode == 0 and "finetune" in found.stdout
         times.append(time.perf_counter() - start)
     program = (
-        "import sys, quintet; print([m for m in ('torch', 'pydantic', 'rich') if m in sys.modules])"
+        "import sys, commands.table; "
+        "print([m for m in ('torch', 'pydantic', 'rich', 'numpy') if m in sys.modules])"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT
@@ -169,6 +171,17 @@ def test_bad_data_is_one_line_and_nothing_half_written(command, name, tmp_path, 
         (("data", "check", "nowhere.csv", "--task", "spam"), ("No file or folder",)),
         (("adapters", "show", "spam@9"), ("No version",)),
         (("pretrain", "--preset", "huge"), ("No texts",)),
+        (("predict", "qa", "Who?", "--pasage", "x"), ("flag --pasage", "Did you mean 'passage'")),
+        (
+            ("predict", "qa", "--input", "a.csv", "--output", "b.csv", "--passage", "x"),
+            ("flag --pas",),
+        ),
+        (("demo", "--port", "99999"), ("99999",)),
+        (("quickstart", "--seed", "-1"), ("-1",)),
+        (("finetune", "spam", "--seeds", "1,1"), ("two or more different",)),
+        (("finetune", "spam", "--output", f"{__file__}/run"), ("is a file where a folder",)),
+        (("evaluate", "spam", "--output", __file__), ("is a file where a folder",)),
+        (("tokenizer", "train", "--output", str(ROOT / "docs")), ("something else",)),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, words, nano):
@@ -221,7 +234,7 @@ def test_doctor_says_what_is_missing(nano):
 def test_ctrl_c_says_where_the_run_stands_and_how_it_goes_on(tmp_path, nano):
     data = write(tmp_path / "rows.jsonl", *LOUD)
     run = subprocess.Popen(
-        [sys.executable, str(ROOT / "quintet.py"), "finetune", "sentiment", "--data", str(data),
+        [sys.executable, "-m", "quintet", "finetune", "sentiment", "--data", str(data),
          "--backbone", str(nano), "--output", str(tmp_path / "run"), "--max-steps", "100000"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip

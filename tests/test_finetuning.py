@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -25,10 +26,10 @@ from core.service import Service
 from finetune.data.examples import read_examples
 from finetune.data.training_data import Request, gather, run_folder
 from finetune.settings import FinetuneSettings
-from finetune.training import dry_run, sft
+from finetune.training import checkpoint, dry_run, sft
 from finetune.training.collation import Plan, answer_loss, collate
 from finetune.training.loop import Interrupted
-from finetune.workflows import finetuning
+from finetune.workflows import finetuning, seeds
 
 QUIET = Console(quiet=True)
 QUICK = FinetuneSettings(
@@ -152,6 +153,25 @@ def test_training_goes_on_from_the_installed_adapter(tmp_path, backbone):
     assert begun["step"] == 0 and begun["accuracy"] > 0.9
     with pytest.raises(BadSetting, match="--from-base"):
         finetuning.warm_start(first.task, engine, QUICK.model_copy(update={"lora": {"r": 2}}))
+
+
+def test_a_run_goes_on_from_the_adapter_it_began_with(tmp_path, tokenizer):
+    """Whatever was installed meanwhile, and even where that adapter was removed."""
+
+    def backbone():
+        return backbones.create("nano", tokenizer)
+
+    first = asked(tmp_path, "first", settings={"max_steps": 4})
+    learned(first, backbone())
+    installed = registry.install(first.output)
+    short = {"max_steps": 2, "eval_steps": 1}
+    second = asked(tmp_path, "second", start=installed, settings=short)
+    learned(second, backbone())
+    shutil.rmtree(installed)
+    another = registry.install(second.output)
+    adapter = (second.output / "adapter" / "adapter_model.safetensors").read_bytes()
+    learned(asked(tmp_path, "second", start=another, settings=short, resume=True), backbone())
+    assert (second.output / "adapter" / "adapter_model.safetensors").read_bytes() == adapter
 
 
 def test_an_adapter_that_never_gets_better_is_kept_as_it_was(tmp_path, backbone):
@@ -332,5 +352,19 @@ def test_a_refused_resumption_changes_nothing(tmp_path, tokenizer):
 def test_a_run_killed_before_its_first_checkpoint_may_be_resumed(tmp_path):
     with pytest.raises(BadSetting, match="No run to go on with"):
         run_folder("sentiment", tmp_path, resume=True)
+    with checkpoint.writing(tmp_path):
+        pass
+    assert run_folder("sentiment", tmp_path, resume=False) == tmp_path
     (tmp_path / "config.yaml").write_text("task: sentiment\n")
     assert run_folder("sentiment", tmp_path, resume=True) == tmp_path
+    with pytest.raises(BadSetting, match="is not empty"):
+        run_folder("sentiment", tmp_path, resume=False)
+
+
+def test_the_seed_that_validated_best_is_told(tmp_path, backbone):
+    request = asked(tmp_path, settings={"max_steps": 2})
+    _, runs = seeds.finetune_all(request, Engine(backbone), (3, 5), QUIET)
+    seed, best = seeds.best_of((3, 5), runs)
+    assert best.folder.name == f"seed-{seed}"
+    assert best.best == max(run.best for run in runs)
+    assert run_folder("sentiment", request.output, resume=True) == request.output

@@ -9,6 +9,7 @@ import shlex
 import openpyxl
 import pandas as pd
 import pytest
+from report_fixtures import comparison
 
 from core.adapters.passport import OperatingPoint
 from core.application import Prediction
@@ -153,6 +154,19 @@ def test_a_verdict_is_read_from_the_sentence_of_a_card(sentence, said):
     assert found.said.en == said
     assert "8.2 (6.8 to 9.6)" in found.score.en
     assert found.good == said.startswith("better")
+
+
+@pytest.mark.parametrize("outcome", ["win", "tie", "loss", "starved"])
+def test_every_outcome_that_a_report_words_is_understood(outcome):
+    from finetune.report.results import Comparison
+    from finetune.report.verdict import _than
+
+    test = Comparison.model_validate(comparison("f1", "TF-IDF", 2.0, 1.0, outcome, 0.0001))
+    sentence = f"**On 72 scored rows, 'a' reached f1 8.2 (6.8 to 9.6): {_than(test, 'TF-IDF', '6.2', 1000)}**"
+    found = verdict(sentence)
+    assert found is not None
+    assert found.baseline == "TF-IDF"
+    assert found.good == (outcome == "win")
 
 
 def test_every_shipped_card_gives_a_verdict():

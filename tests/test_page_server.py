@@ -75,7 +75,6 @@ def test_the_listing_for_curl_is_answered(client, service):
         "nothing",
         "gradio_api/nothing",
         "docs",
-        "monitoring",
         "runs",
         "gradio_api/file=http://127.0.0.1:9/a",
     ],

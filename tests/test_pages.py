@@ -90,7 +90,7 @@ def test_a_seed_is_taken_and_refused_input_stands_beside_no_old_answer(visit, se
     visit.open("Generation")
     visit.sample(2)
     visit.shows("Finish: ")
-    visit.press("How it writes")
+    visit.page.get_by_text("How it writes").locator("visible=true").click()
     visit.page.locator("label:visible", has_text="Sampled").click()
     visit.box("Seed").fill("-1")
     visit.press("Submit")
@@ -130,18 +130,17 @@ def test_a_conversation_goes_on_while_the_next_words_are_typed(visit):
         "Name a colour.",
         "And another?",
     ]
-    visit.press("New conversation")
+    visit.page.get_by_label("Clear").click()
     visit.shows("Nothing has been said yet.")
 
 
 @pytest.mark.parametrize("passage", ["", HOSTILE])
 def test_hostile_text_is_shown_and_not_run(visit, passage):
-    visit.open("Questions and answers")
+    visit.open("Questions and answers", anew=True)
     before = len(visit.asked)
+    visit.tab("From a passage" if passage else "Chat")
     if passage:
         visit.box("Passage").fill(passage)
-    else:
-        visit.tab("Chat")
     visit.box("Question").fill(HOSTILE)
     visit.press("Submit")
     place = ".passage p:visible" if passage else ".user.message:visible"
@@ -152,7 +151,7 @@ def test_hostile_text_is_shown_and_not_run(visit, passage):
 
 
 def test_what_is_refused_is_told_and_its_words_come_back(visit):
-    visit.open("Questions and answers")
+    visit.open("Questions and answers", anew=True)
     visit.tab("Chat")
     visit.box("Question").fill(" ")
     visit.press("Submit")
@@ -164,24 +163,24 @@ def test_what_is_refused_is_told_and_its_words_come_back(visit):
 def test_two_answers_stand_side_by_side(visit):
     visit.open("Sentiment")
     visit.page.get_by_label("Beside it").locator("visible=true").click()
-    visit.page.get_by_role("option", name="no adapter").click()
+    visit.page.get_by_role("option", name="bare").click()
     visit.sample()
     visit.page.locator(".bars:visible").nth(1).wait_for()
     assert visit.page.locator(".contestant:visible").all_inner_texts() == [
         "sentiment@1",
-        "no adapter · 无适配器",
+        "bare · 底座",
     ]
 
 
 def test_the_language_is_switched_and_nothing_is_lost(visit):
-    visit.open("Sentiment")
+    visit.open("Spam")
     visit.sample(1)
     visit.page.locator(".mattered:visible").wait_for()
-    typed = visit.box("Text").input_value()
+    typed = visit.box("Message").input_value()
     visit.speak("中文")
     visit.shows("起作用的词")
     visit.page.get_by_role("button", name="提交").locator("visible=true").wait_for()
-    assert visit.box("文本").input_value() == typed
+    assert visit.box("信息").input_value() == typed
     visit.tab("翻译")
     visit.shows("中英互译。")
     visit.page.get_by_role("tab", name="整份文件").wait_for()

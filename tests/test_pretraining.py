@@ -187,11 +187,48 @@ def test_a_damaged_checkpoint_is_one_line(packed, tokenizer, stopped, file, cont
     path.unlink()
     if content is not None:
         path.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
-    words = f" is incomplete: {file} is missing" if content is None else f"/{file} is damaged"
+    words = f" is incomplete: {file} is missing" if content is None else f"/{file} is "
     with pytest.raises(Damaged, match=f"checkpoint-4{words}.*Remove") as caught:
         trained(packed, tokenizer, stopped, resume=True)
     assert "\n" not in str(caught.value)
     assert not (stopped / "backbone").exists()
+
+
+def test_a_checkpoint_with_one_other_bit_is_refused(packed, tokenizer, stopped):
+    path = stopped / "checkpoint-4" / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Damaged, match="altered or cut"):
+        trained(packed, tokenizer, stopped, resume=True)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(packed, tokenizer, whole, stopped, monkeypatch):
+    def full(memory, path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 12")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(OSError, match="Cannot write"):
+            trained(packed, tokenizer, stopped, resume=True)
+    assert [path.name for path in checkpoint.checkpoints(stopped)] == ["checkpoint-4"]
+    assert not list(stopped.glob(".checkpoint*"))
+    trained(packed, tokenizer, stopped, resume=True)
+    assert (stopped / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+
+
+def test_runs_in_one_process_may_differ_in_precision(packed, tokenizer, tmp_path):
+    for number, bf16 in enumerate(("off", "on", "off")):
+        folder = tmp_path / str(number)
+        state, _ = trained(packed, tokenizer, folder, bf16=bf16, max_steps=1)
+        assert state.finished
+
+
+def test_what_a_killed_run_left_is_swept(packed, tokenizer, stopped):
+    (stopped / ".checkpoint-8.0123456789ab").mkdir()
+    trained(packed, tokenizer, stopped, resume=True)
+    assert not list(stopped.glob(".checkpoint*"))
 
 
 def test_a_loss_that_is_no_number_ends_the_run_without_a_backbone(packed, tokenizer, tmp_path):

@@ -44,7 +44,7 @@ def command(folder: Path, output: str, processes: int, *more: str) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
     launcher += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]
     return [
-        *(sys.executable, *(launcher if processes > 1 else []), str(ROOT / "quintet.py")),
+        *(sys.executable, *(launcher if processes > 1 else []), "-m", "quintet"),
         *("finetune", "sentiment", "--backbone", str(folder / "nano"), "--from-base"),
         *("--data", str(folder / "data" / "train.jsonl"), "--output", str(folder / output)),
         *("--device", "cpu", *KEYS, *more),
@@ -52,7 +52,12 @@ def command(folder: Path, output: str, processes: int, *more: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
 
 
 def run(arguments: list[str]) -> str:

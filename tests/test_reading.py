@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -148,6 +149,34 @@ def test_invalid_text_in_a_parquet_file_is_bad_data(tmp_path):
     pq.write_table(pa.table({"text": column}), tmp_path / "x.parquet")
     with pytest.raises(BadData, match="no readable parquet"):
         rows_of(tmp_path / "x.parquet")
+
+
+def repeated(text: str, rows: int) -> pa.DictionaryArray:
+    """A column that takes the room of one text in the file, however many rows it has."""
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_small_parquet_file_does_not_fill_the_memory(tmp_path, nested):
+    path = tmp_path / "rows.parquet"
+    text = repeated("x" * 40_000_000, 300)
+    column = pa.ListArray.from_arrays(pa.array([0, 4, *range(5, 301)]), text) if nested else text
+    pq.write_table(pa.table({"text": column}), path, compression="zstd")
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    found = list(data.read_rows(str(path), limit=2))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(found[0]).startswith(f"{path}, row 1: a row of ") and peak < 400_000_000
+
+
+def test_texts_that_repeat_are_read_as_they_stand(tmp_path):
+    path = tmp_path / "rows.parquet"
+    texts = ["a", "b", None, "a"] * 200
+    lists = [{"text": [text or "", "c"]} for text in texts]
+    pq.write_table(pa.table({"text": texts, "answers": lists}), path)
+    rows = [one.row for one in data.read_rows(str(path))]
+    assert [row["text"] for row in rows] == texts and [row["answers"] for row in rows] == lists
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])

@@ -11,6 +11,7 @@ from test_store import names, passport
 
 from core import store
 from core.adapters import registry
+from core.adapters.configuration import configuration_hash
 from core.adapters.passport import PASSPORT, read_passport
 from core.errors import Damaged, MissingAdapter
 
@@ -21,9 +22,13 @@ def adapter(folder: Path, **changes) -> Path:
     """The files of an adapter; nothing here loads their weights."""
     folder.mkdir(parents=True)
     weights = changes.get("data", "rows.csv").encode()
-    made = passport(weights_hash=hashlib.sha256(weights).hexdigest(), **changes)
+    (folder / "adapter_config.json").write_text('{"r": 8}')
+    hashes = {
+        "weights_hash": hashlib.sha256(weights).hexdigest(),
+        "configuration_hash": configuration_hash(folder),
+    }
+    made = passport(**hashes, **changes)
     (folder / PASSPORT).write_text(made.sealed().model_dump_json(), encoding="utf-8")
-    (folder / "adapter_config.json").write_text("{}")
     (folder / "adapter_model.safetensors").write_bytes(weights)
     return folder
 
@@ -106,6 +111,10 @@ def test_what_is_no_adapter_is_not_installed(tmp_path):
     (cut / "adapter_model.safetensors").write_bytes(b"row")
     with pytest.raises(Damaged, match="altered or cut"):
         registry.install(cut)
+    altered = adapter(tmp_path / "altered")
+    (altered / "adapter_config.json").write_text('{"r": 8, "lora_alpha": 128}')
+    with pytest.raises(Damaged, match=r"adapter_config\.json was altered"):
+        registry.install(altered)
     assert not registry.versions("spam", NANO)
 
 

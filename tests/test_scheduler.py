@@ -356,6 +356,8 @@ def test_what_cannot_be_answered_is_refused_at_once(engine):
         engine.submit(asked("a", (0, size)))
     with pytest.raises(BadSetting, match="logprobs is -1"):
         engine.submit(asked("a", (0,), logprobs=-1))
+    with pytest.raises(BadSetting, match="A stop is empty"):
+        engine.submit(asked("a", (0,), stop=("x", "")))
 
 
 def test_a_closed_engine_refuses_and_its_thread_ends(backbone):

@@ -324,7 +324,7 @@ def nano(tokenizer, tmp_path_factory) -> Path:
 
 def command(*arguments: object, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "quintet.py"), "serve", *map(str, arguments)],
+        [sys.executable, "-m", "quintet", "serve", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         env={**os.environ, **environment},
     )  # fmt: skip

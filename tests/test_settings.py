@@ -65,6 +65,14 @@ def test_flags_win_over_the_file(tmp_path):
     assert (found.seed, found.max_steps, found.lora) == (2, 7, {"r": 2})
 
 
+def test_aliases_that_unfold_without_end_are_not_read(tmp_path):
+    lines = [f"- &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 20)]
+    (tmp_path / "run.yaml").write_text("lora:\n- &x0 [1]\n" + "\n".join(lines))
+    with pytest.raises(BadSetting, match=r"run\.yaml is no valid YAML: aliases, as \*x0") as caught:
+        settings.read(FinetuneSettings, tmp_path / "run.yaml", {})
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize(
     ("key", "nearest"),
     [("learning_rat", "learning_rate"), ("max-steps", "max_steps"), ("lora_r", "lora")],

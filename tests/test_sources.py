@@ -163,6 +163,14 @@ def test_splits_are_told_from_folders_and_names(tmp_path, train, test):
     assert not data.has_split(str(tmp_path), "validation")
 
 
+def test_files_of_no_split_beside_others_are_said(tmp_path):
+    for name in ("train.jsonl", "more.jsonl"):
+        (tmp_path / name).write_text('{"text": "a"}\n')
+    told: list[str] = []
+    assert len(list(data.read_rows(str(tmp_path), tell=told.append))) == 1
+    assert len(told) == 1 and "left out" in told[0] and "more.jsonl" in told[0]
+
+
 def test_the_words_for_splits_are_those_of_datasets():
     from datasets.data_files import SPLIT_KEYWORDS
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from core import store
 from core.adapters.passport import PASSPORT, Passport, read_passport, seal_of
-from core.errors import Damaged, Mismatch, MissingAdapter
+from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
 
 
 def passport(**changes) -> Passport:
@@ -202,3 +204,72 @@ def test_versions_name_the_libraries_that_are_here():
     found = store.library_versions()
     assert {"torch", "transformers", "peft"} <= found.keys()
     assert all(version[0].isdigit() for version in found.values())
+
+
+def test_a_file_is_never_replaced_by_a_folder(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with (
+        pytest.raises(BadSetting, match="is a file where a folder is meant"),
+        store.new_folder(tmp_path / "notes"),
+    ):
+        pass
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["file/run", "file", "file/a/b"])
+def test_where_nothing_can_be_written_is_known_before(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    store.check_writable(tmp_path / "new" / "folder")
+    assert names(tmp_path) == ["file"]
+    with pytest.raises(BadSetting, match="is a file where a folder is meant"):
+        store.check_writable(tmp_path / name)
+
+
+def half(path: Path) -> None:
+    """What a process that was killed has written of a folder."""
+    path.mkdir()
+    (path / "half").write_text("half")
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path):
+    half(tmp_path / ".a.0123456789ab")
+    half(tmp_path / ".b.0123456789ab")
+    (tmp_path / ".a.txt").write_text("hidden, and nobody's leftover")
+    store.write_text(tmp_path / "a", "new")
+    assert ".a.0123456789ab" in names(tmp_path)  # its writer may still be there
+    store.sweep(tmp_path, name="a", older=0)
+    assert names(tmp_path) == [".a.txt", ".b.0123456789ab", "a"]
+    store.sweep(tmp_path, older=0)
+    assert names(tmp_path) == [".a.txt", "a"]
+
+
+def test_leftovers_of_hours_ago_are_swept_by_whoever_writes_there(tmp_path, monkeypatch):
+    half(tmp_path / ".a.0123456789ab")
+    now = time.time()
+    monkeypatch.setattr("core.store.time.time", lambda: now + 4000)
+    store.write_text(tmp_path / "a", "new")
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_whose_replacement_was_killed_comes_back(tmp_path):
+    half(tmp_path / ".a.0123456789ab.old")
+    half(tmp_path / ".a.ba9876543210")
+    store.sweep(tmp_path, older=0)
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a" / "half").is_file()
+
+
+def test_the_newest_run_is_the_last_begun_whatever_the_clock_says(tmp_path, monkeypatch):
+    class Clock(datetime):
+        hours = 12
+
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 1, 1, cls.hours, tzinfo=tz)
+
+    monkeypatch.setattr(store, "datetime", Clock)
+    store.new_run(tmp_path, "spam", "finetune")
+    Clock.hours = 11  # winter time
+    second = store.new_run(tmp_path, "spam", "finetune")
+    assert store.newest_run(tmp_path, "spam") == second
+    assert store.newest_run(tmp_path, "qa") is None

@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import Damaged, MissingAdapter
 
 CONFIGURATION = "adapter_config.json"
-_NEUTRAL = frozenset(
+NEUTRAL = frozenset(
     {
         *("auto_mapping", "base_model_name_or_path", "revision", "peft_version", "inference_mode"),
         *("task_type", "lora_dropout", "init_lora_weights", "loftq_config", "eva_config"),
@@ -27,7 +27,7 @@ def configuration_hash(folder: Path) -> str:
         raise MissingAdapter(f"No adapter in {folder}: {CONFIGURATION} is missing.")
     try:
         values = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Damaged(f"{path} is no JSON: {error}. Copy or train it again.") from error
     if not isinstance(values, dict):
         raise Damaged(f"{path} holds no keys. Copy or train it again.")
@@ -36,7 +36,7 @@ def configuration_hash(folder: Path) -> str:
 
 def _telling(values: dict[str, Any]) -> list[tuple[str, Any]]:
     """Sorted by key; the patterns keep their order, for the first that fits is the one that counts."""
-    kept = {key: value for key, value in values.items() if key not in _NEUTRAL and value}
+    kept = {key: value for key, value in values.items() if key not in NEUTRAL and value}
     if not kept.get("use_qalora"):
         kept.pop("qalora_group_size", None)
     if kept.get("bias") == "none":

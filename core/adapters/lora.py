@@ -23,7 +23,7 @@ from core.adapters import ranks
 from core.adapters.fused import fused
 from core.adapters.lora_config import lora_config, read_config
 from core.adapters.routing import Routing, quiet
-from core.adapters.weights import WEIGHTS, first_line, read_weights
+from core.adapters.weights import WEIGHTS, first_line, present, read_weights
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
 
 if TYPE_CHECKING:
@@ -56,18 +56,22 @@ class AdapterStack:
 
     def create(self, name: str, lora: Mapping[str, Any] | None = None, *, seed: int) -> None:
         """A new, trainable adapter; the global random state stays as it was."""
-        config = lora_config(lora or {}, self._backbone.model)
         with self.routing.turns.change():
+            config = lora_config(lora or {}, self._backbone.model)
             self._give(name, self._attach(name, config, trainable=True, seed=seed))
 
     def planned(self, lora: Mapping[str, Any]) -> int:
         """The weights that `create` would make; nothing is allocated."""
         model = self._backbone.model
-        return sum(one.weights for one in ranks.adapted(lora_config(lora, model), model))
+        with self.routing.turns.change():  # its modules stay as they are meanwhile
+            return sum(one.weights for one in ranks.adapted(lora_config(lora, model), model))
 
     def load(self, name: str, folder: Path, *, trainable: bool = False) -> None:
         """The adapter in `folder`, checked; frozen unless `trainable`."""
-        weights, config = read_weights(folder), read_config(folder)
+        present(folder, WEIGHTS)
+        config = read_config(folder)
+        self._check(config, folder)
+        weights = read_weights(folder)
         config.inference_mode = not trainable
         with self.routing.turns.change():
             key = self._attach(name, config, trainable=trainable, seed=0)
@@ -77,6 +81,15 @@ class AdapterStack:
                 self.routing.detach(key)
                 raise
             self._give(name, key)
+
+    def _check(self, config: peft.LoraConfig, folder: Path) -> None:
+        try:
+            with self.routing.turns.change():
+                ranks.check(config, self._backbone.model)
+        except BadSetting as error:
+            raise Mismatch(
+                f"The adapter in {folder} does not fit this backbone: {error}"
+            ) from error
 
     def _fill(self, key: str, weights: Mapping[str, Tensor], folder: Path) -> None:
         expected = self._tensors(key)
@@ -152,13 +165,14 @@ class AdapterStack:
     def parameters(self, name: str) -> list[torch.nn.Parameter]:
         """The weights of this adapter alone."""
         key = self._key(name)
-        return [
-            parameter for path, parameter in self.model.named_parameters() if key in path.split(".")
-        ]
+        with self.routing.turns.change():
+            named = list(self.model.named_parameters())
+        return [parameter for path, parameter in named if key in path.split(".")]
 
     def state(self, name: str) -> dict[str, Tensor]:
         """A copy of the weights on the CPU, under the names that the file has."""
-        tensors = self._tensors(self._key(name)).items()
+        with self.routing.turns.change():
+            tensors = self._tensors(self._key(name)).items()
         return {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors}
 
     def restore(self, name: str, state: Mapping[str, Tensor]) -> None:

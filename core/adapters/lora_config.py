@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import peft
 from transformers.pytorch_utils import Conv1D
 
 from core.adapters import ranks
-from core.adapters.configuration import CONFIGURATION
+from core.adapters.configuration import CONFIGURATION, NEUTRAL
 from core.adapters.weights import first_line, present
 from core.errors import BadSetting, Damaged, Mismatch, nearest
 
@@ -35,6 +35,24 @@ _KEYS = {field.name for field in dataclasses.fields(peft.LoraConfig)} - {
 }
 
 
+_COMPUTED = frozenset(
+    {
+        *("r", "lora_alpha", "lora_dropout", "lora_bias", "bias", "use_rslora", "use_dora"),
+        *("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
+        *("rank_pattern", "alpha_pattern", "modules_to_save", "trainable_token_indices"),
+        *("ensure_weight_tying", "fan_in_fan_out", "init_lora_weights", "layer_replication"),
+    }
+)
+"""The keys of a file that are obeyed."""
+_NOTHING: Mapping[str, Any] = {"r": 8, "lora_alpha": 8, "lora_dropout": 0.0, "bias": "none"}
+"""What peft takes for a key that a file lacks."""
+_MOST_BYTES = 2**18
+_PATTERNS = ("target_modules", "exclude_modules", "layers_pattern")
+_LONGEST = 200
+_QUANTIFIERS = re.compile(r"(?<!\\)[*+{]")
+_REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+{]")
+
+
 def lora_config(lora: Mapping[str, Any], model: nn.Module) -> peft.LoraConfig:
     """PEFT's configuration from its own keys; those not given come from `DEFAULTS`."""
     for key in lora:
@@ -44,7 +62,7 @@ def lora_config(lora: Mapping[str, Any], model: nn.Module) -> peft.LoraConfig:
                 f"peft.LoraConfig, among them {', '.join(DEFAULTS)}."
             )
     values = {**DEFAULTS, **lora}
-    _check_ranges(values)
+    _check_ranges({**_NOTHING, **values})
     conv1d = any(isinstance(module, Conv1D) for module in model.modules())
     try:
         config = peft.LoraConfig(task_type="CAUSAL_LM", fan_in_fan_out=conv1d, **values)
@@ -70,7 +88,41 @@ def _check_ranges(values: Mapping[str, Any]) -> None:
         ),
     ):
         if not good:
-            raise BadSetting(f"lora: {key} is {values.get(key)!r}; it must be {allowed}.")
+            raise BadSetting(f"lora: {key} is {repr(values.get(key))[:80]}; it must be {allowed}.")
+    _check_patterns(values)
+
+
+def _check_patterns(values: Mapping[str, Any]) -> None:
+    """Names and patterns of peft's: the latter are regular expressions, which may take forever."""
+    for key in ("rank_pattern", "alpha_pattern"):
+        found = values.get(key) or {}
+        kind = int if key == "rank_pattern" else int | float
+        if not isinstance(found, Mapping) or not all(
+            _number(value, kind) and value > 0 for value in found.values()
+        ):
+            raise BadSetting(f"lora: {key} must hold a number above 0 for each pattern of names.")
+        for pattern in found:
+            _check_pattern(key, pattern)
+    for key in _PATTERNS:
+        found = values.get(key)
+        if isinstance(found, str):
+            _check_pattern(key, found)
+        elif not all(isinstance(one, str) for one in found or ()):
+            raise BadSetting(f"lora: {key} must be names of modules, or one pattern.")
+
+
+def _check_pattern(key: str, pattern: Any) -> None:
+    """At most three repetitions and none of a group: never more than the cube of a name's length."""
+    try:
+        re.compile(pattern)
+    except (re.error, TypeError, RecursionError, OverflowError) as error:
+        raise BadSetting(f"lora: {key} {str(pattern)[:80]!r} is no pattern: {error}.") from error
+    often = len(_QUANTIFIERS.findall(pattern)) > 3 or _REPEATED_GROUP.search(pattern)
+    if often or len(pattern) > _LONGEST:
+        raise BadSetting(
+            f"lora: {key} {pattern[:80]!r} may take forever to match. List the names of the modules, "
+            "or take a pattern with at most three of * and +, none of them after a bracket."
+        )
 
 
 def _number(value: Any, kind: Any = int | float) -> bool:
@@ -78,15 +130,26 @@ def _number(value: Any, kind: Any = int | float) -> bool:
 
 
 def read_config(folder: Path) -> peft.LoraConfig:
-    """The configuration of an adapter's folder; keys of a newer peft are left out."""
+    """The configuration of an adapter's folder: data from a stranger, of which nothing is obeyed unseen.
+
+    Raises `Mismatch` for another kind than LoRA, `Damaged` for what is no configuration, and
+    `BadSetting` for keys that would change the backbone or that Quintet does not compute.
+    """
     path = present(folder, CONFIGURATION)
+    if path.stat().st_size > _MOST_BYTES:
+        raise Damaged(f"{path} is larger than {_MOST_BYTES // 1024} KiB: no configuration.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict) or values.pop("peft_type", None) != "LORA":
             raise Mismatch(f"{path} is not a LoRA adapter; no other kind is served.")
-        known = inspect.signature(peft.LoraConfig).parameters
-        config = peft.LoraConfig(**{key: value for key, value in values.items() if key in known})
-    except (TypeError, ValueError) as error:
+        kept = {key: values[key] for key in _COMPUTED if key in values}
+        config = peft.LoraConfig(task_type="CAUSAL_LM", **kept)
+    except (TypeError, ValueError, RecursionError) as error:
         raise Damaged(f"{path} cannot be read: {first_line(error)}") from error
-    _check_ranges(vars(config))
+    _check_ranges({**_NOTHING, **values, **kept})
+    for key in values.keys() - _COMPUTED - NEUTRAL:
+        if values[key] and key not in ("qalora_group_size",):
+            raise BadSetting(
+                f"{path}: {str(key)[:40]!r} is {str(values[key])[:40]!r}, which is not served."
+            )
     return config

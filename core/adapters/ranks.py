@@ -12,7 +12,7 @@ from peft.utils.other import get_pattern_key
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from core.errors import BadSetting
+from core.errors import BadSetting, nearest
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ def adapted(config: LoraConfig, model: Any) -> list[Adapted]:
 
 
 def check(config: LoraConfig, model: Any) -> None:
-    """Raises `BadSetting` for a rank above that of every matrix, which only takes memory."""
+    """Raises `BadSetting` for names that no module has, and for a rank above that of every matrix."""
     found = adapted(config, model)
+    _check_names(config, model, found)
     limit = max((one.most for one in found), default=0)
     highest = max((one.rank for one in found), default=0)
     if highest > limit:
@@ -54,6 +55,24 @@ def check(config: LoraConfig, model: Any) -> None:
             f"lora: r is {highest}; the matrices it adapts have rank {limit} at most: it must be a "
             f"whole number from 1 to {limit}, and 8 to 64 is usual."
         )
+
+
+def _check_names(config: LoraConfig, model: nn.Module, found: list[Adapted]) -> None:
+    """peft passes over names that are nowhere, as long as one of them is somewhere."""
+    there = [name.replace(".base_layer", "") for name, _ in model.named_modules()]
+    for key in ("target_modules", "modules_to_save"):
+        given = getattr(config, key)
+        for one in () if isinstance(given, str) else sorted(given or ()):
+            if not any(name == one or name.endswith(f".{one}") for name in there):
+                known = {name.rpartition(".")[2] for name, _ in _matrices(model)}
+                raise BadSetting(
+                    f"lora: {key} names {one!r}, which this backbone has not; its matrices are "
+                    f"{', '.join(sorted(known))}.{nearest(one, known)}"
+                )
+    for key in ("rank_pattern", "alpha_pattern"):
+        for pattern in getattr(config, key) or {}:
+            if not any(get_pattern_key([pattern], one.name) == pattern for one in found):
+                raise BadSetting(f"lora: {key} names {pattern!r}, which fits no adapted matrix.")
 
 
 def _matrices(model: nn.Module) -> Iterator[tuple[str, Any]]:

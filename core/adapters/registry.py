@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 
 from core import store
+from core.adapters.configuration import configuration_hash
 from core.adapters.passport import Passport, read_passport
 from core.errors import Damaged, MissingAdapter
 
@@ -147,6 +148,7 @@ def install(run: Path) -> Path:
     parent = root() / slug(passport.backbone) / passport.task
     folder = parent / f".incoming.{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True)
+    store.sweep(parent)
     try:
         shutil.copytree(
             source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_TAKEN_BACK)
@@ -189,6 +191,8 @@ def checked(folder: Path) -> Passport:
         raise Damaged(
             f"{folder / _FILES[1]} is not the file that was trained: it was altered or cut."
         )
+    if configuration_hash(folder) != passport.configuration_hash:
+        raise Damaged(f"{folder / _FILES[0]} was altered after the adapter was scored.")
     return passport
 
 

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without two warnings of peft 0.21: of a property it reads, of a switch that is ours."""
+    """Without three warnings of peft 0.21: of a property it reads, of a switch that is ours, of a head
+    that an adapter replaces by its own."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         warnings.filterwarnings("ignore", "Adapter .* was active which is now deleted")
+        warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")
         yield
 
 
@@ -98,13 +100,17 @@ class Routing:
             self.detach(key)
 
     def detach(self, key: str) -> None:
-        """Take an adapter off the model; nobody may use it any more."""
+        """Take an adapter off the model; after the last one it is as it was before the first."""
         self.trainable.discard(key)
         self._stackable.discard(key)
-        if self.peft is not None:
+        self.active = None if self.active == key else self.active
+        self._unroute()
+        if self.peft is not None and self.peft.peft_config.keys() == {key}:
+            self.peft.base_model.unload()  # type: ignore[operator]
+            self.peft = None
+        elif self.peft is not None:
             with quiet():
                 self.peft.delete_adapter(key)
-        self.active = None if self.active == key else self.active
         self.refresh()
 
     def forget(self) -> None:

@@ -34,8 +34,7 @@ class Backbone:
     @property
     def context(self) -> int:
         """The most tokens that prompt and answer may take together."""
-        positions = getattr(self.model.config, "max_position_embeddings", None)
-        return int(positions or self.model.config.n_positions)
+        return _context_of(self.model.config)
 
     @property
     def tokenizer_hash(self) -> str:
@@ -54,6 +53,11 @@ class Backbone:
         return next((short for short, long in _TORCH.items() if long == name), name)
 
     @property
+    def place(self) -> str:
+        """Device and dtype, for a report."""
+        return f"{self.device}, {self.dtype}"
+
+    @property
     def size(self) -> int:
         """Parameters, tied ones counted once."""
         return sum(parameter.numel() for parameter in self.model.parameters())
@@ -67,7 +71,7 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
     """
     path = Path(source)
     must_exist(path, str(source))
-    origin = _Origin(str(path.parent), path.name) if _is_gguf(path) else _Origin(str(source))
+    origin = _origin(path, source)
     tokenizer = tokenizers.load(origin.source, **origin.options)
     chosen = _pick(dtype, origin, device)
     model = _pretrained(origin, chosen)
@@ -82,6 +86,25 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
     return Backbone(
         model=model.eval().to(device), tokenizer=tokenizer, name=name_of(source), fingerprint=mark
     )
+
+
+def load_tokenizer(source: str | Path) -> tuple[PreTrainedTokenizerBase, int]:
+    """The tokenizer of what `load` takes, and the context; no weights are read."""
+    from transformers import AutoConfig
+
+    path = Path(source)
+    must_exist(path, str(source))
+    origin = _origin(path, source)
+    tokenizer = tokenizers.load(origin.source, **origin.options)
+    try:
+        config = AutoConfig.from_pretrained(
+            origin.source, trust_remote_code=False, **origin.options
+        )
+    except (OSError, ValueError) as error:
+        raise MissingBackbone(
+            f"No causal language model in {str(origin)!r}: {_first(error)}"
+        ) from error
+    return tokenizer, _context_of(config)
 
 
 def name_of(source: str | Path) -> str:
@@ -107,6 +130,14 @@ class _Origin:
 
     def __str__(self) -> str:
         return str(Path(self.source) / self.gguf) if self.gguf else self.source
+
+
+def _origin(path: Path, source: str | Path) -> _Origin:
+    return _Origin(str(path.parent), path.name) if _is_gguf(path) else _Origin(str(source))
+
+
+def _context_of(config: Any) -> int:
+    return int(getattr(config, "max_position_embeddings", None) or config.n_positions)
 
 
 def must_exist(path: Path, source: str) -> None:

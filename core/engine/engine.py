@@ -76,8 +76,7 @@ class Engine:
     @property
     def cache_limit(self) -> int:
         """The most bytes that keys and values may take."""
-        longest = max(self.limits.cache_tokens, self.backbone.context)
-        return token_bytes(self.backbone.model) * (self.limits.cache_tokens + 2 * longest)
+        return token_bytes(self.backbone.model) * self._scheduler.cache_tokens
 
     def submit(self, request: Request, told: Told | None = None) -> Handle:
         """Take a request; its answer comes on the handle. `Overloaded` where too many wait.
@@ -210,6 +209,8 @@ class Engine:
         for token in (*request.prompt, *request.targets, *request.marks):
             if not 0 <= token < size:
                 raise BadInput(f"{token} is no token; tokens are from 0 to {size - 1}.")
+        if not all(request.stop):
+            raise BadSetting("A stop is empty; it must be a text.")
         if request.logprobs is not None and not 0 <= request.logprobs <= size:
             raise BadSetting(f"logprobs is {request.logprobs}; it must be from 0 to {size}.")
 

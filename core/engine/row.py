@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.engine.sampling import Greedy, Sampling, choose, generators
+from core.engine.sampling import Greedy, choose, generators
 from core.engine.sequences import Finish, Handle, Request, TokenLogprob
 from core.errors import Damaged
 
@@ -110,28 +110,25 @@ def check(logits: Tensor) -> None:
 def next_tokens(rows: Sequence[Row], logits: Tensor) -> list[Chosen]:
     """The next token of each row from logits (rows, vocabulary); an error of one stays with it."""
     best = logits.max(-1)
-    found: list[Chosen] = [int(token) for token in best.indices.tolist()]
-    drawn: dict[Sampling, list[tuple[int, Tensor]]] = {}
+    likeliest: list[int] = best.indices.tolist()
+    found: list[Chosen] = [*likeliest]
     for place, (row, value) in enumerate(zip(rows, best.values.tolist(), strict=True)):
         try:
             if value != value:
                 check(logits[place])
-            allowed = row.request.allowed(list(row.ids)) if row.request.allowed else None
-            if isinstance(row.request.sampling, Greedy):
-                if allowed is not None:
-                    found[place] = _likeliest(logits[place], allowed)
-                continue
-            kind: Sampling = replace(row.request.sampling, seed=0)
-            drawn.setdefault(kind, []).append((place, _only(logits[place], allowed)))
+            found[place] = _next(row, logits[place], likeliest[place])
         except Exception as error:
             found[place] = error
-    for drawing, some in drawn.items():
-        places = [place for place, _ in some]
-        seen = [[*rows[place].request.prompt, *rows[place].ids] for place in places]
-        chance = [source for place in places for source in rows[place].chance]
-        tokens = choose(torch.stack([one for _, one in some]), seen, drawing, chance)
-        found = [dict(zip(places, tokens, strict=True)).get(n, old) for n, old in enumerate(found)]
     return found
+
+
+def _next(row: Row, logits: Tensor, best: int) -> int:
+    """From logits (vocabulary,), whose likeliest token is `best`."""
+    allowed = row.request.allowed(list(row.ids)) if row.request.allowed else None
+    if isinstance(row.request.sampling, Greedy):
+        return best if allowed is None else _likeliest(logits, allowed)
+    seen = [*row.request.prompt, *row.ids]
+    return choose(_only(logits, allowed)[None], [seen], row.request.sampling, row.chance)[0]
 
 
 def _likeliest(logits: Tensor, allowed: Sequence[int]) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from core.engine.batch import Batch, Outbox, Prefill, write
-from core.engine.cache import allocated
+from core.engine.cache import ROOM, allocated
 from core.engine.row import Row, check
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ _LONG = 1024
 class Limits:
     """What an engine takes on at once."""
 
-    rows: int = 16
+    rows: int = 32
     """Rows that write."""
     queue: int = 256
     """Rows that wait; the next one is refused."""
     cache_tokens: int = 8192
-    """Tokens whose keys and values are kept: so many for rows of ordinary length and again, or one
-    context if that is more, for long ones."""
+    """Tokens whose keys and values are kept while rows write: so many for rows of ordinary length, and
+    again, or one context if that is more, for long ones."""
     prefill_tokens: int | None = None
     """Tokens of prompts that are read between two tokens of those who write; by the size of the
     backbone where it is None."""
@@ -71,6 +71,13 @@ class Scheduler:
     def writing(self) -> int:
         """Rows that write now."""
         return sum(len(batch.rows) for batch in self._batches.values())
+
+    @property
+    def cache_tokens(self) -> int:
+        """The most tokens whose keys and values are ever kept: of batches, and of prompts being read."""
+        context, limits = self._forward.backbone.context, self.limits
+        reading = max(self.chunk, context) + limits.rows * ROOM
+        return limits.cache_tokens + max(limits.cache_tokens, context + ROOM) + reading
 
     @property
     def cache_bytes(self) -> int:
@@ -210,10 +217,16 @@ class Scheduler:
         coming = [one for one in (*chosen, *(self._long.rows if self._long else ())) if one.writes]
         if self.writing + len(coming) >= self.limits.rows:
             return False
-        batch = self._batches.get(group)
-        mates = [*(batch.rows if batch else ()), *(one for one in coming if _group(one) == group)]
-        columns = max(one.reserve for one in (*mates, row))
-        return not mates or allocated(len(mates) + 1, columns) <= self.limits.cache_tokens
+        mates = {one: list(batch.rows) for one, batch in self._batches.items()}
+        for one in (row, *coming):
+            mates.setdefault(_group(one), []).append(one)
+        alike = [rows for (_, long), rows in mates.items() if long == group[1] and rows]
+        return alike == [[row]] or sum(map(_reserved, alike)) <= self.limits.cache_tokens
+
+
+def _reserved(rows: Sequence[Row]) -> int:
+    """Tokens of keys and values that a batch may come to take."""
+    return allocated(len(rows), max(row.reserve for row in rows))
 
 
 def _group(row: Row) -> Group:

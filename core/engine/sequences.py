@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -155,7 +156,10 @@ class Handle:
                 self.finished = now
             self._changed.notify_all()
         if self._told is not None:
-            self._told(self)
+            try:
+                self._told(self)
+            except Exception:  # the listener's fault, such as a loop that was closed
+                logging.getLogger(__name__).exception("Who was told of a token failed.")
 
     @property
     def latest(self) -> Written:

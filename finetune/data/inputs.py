@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,28 +48,45 @@ def read_asked(
 
     With `skip_bad` such rows are kept, with the reason.
     """
+    asked = Asked()
+    for row in each_asked(
+        application, source, columns_map=columns_map, limit=limit, max_new_tokens=max_new_tokens
+    ):
+        asked.add(*row)
+    if not skip_bad or not any(asked.inputs):
+        _refuse(asked)
+    return asked
+
+
+def each_asked(
+    application: Application[Any],
+    source: Path,
+    *,
+    columns_map: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    max_new_tokens: int | None = None,
+) -> Iterator[tuple[Row, Input | None, str]]:
+    """Row by row as the file is read: what stands there, what it asks, or why it asks nothing."""
     task, layout = application.task, layout_of(columns_map)
     check_map(task, [str(source)], "train", layout)
     columns = layout_for(task, str(source), "train", layout).columns
-    asked = Asked()
     bare = type(layout)(encoding=layout.encoding)
+    first = True
     for located in read_rows(str(source), columns_map=bare, limit=limit):
         if isinstance(located, Problem):
-            asked.add({}, None, str(located))
+            yield {}, None, str(located)
             continue
         ours = renamed(located, columns)
         found: Input | Problem = (
             ours
             if isinstance(ours, Problem)
-            else _checked(application, ours, max_new_tokens, first=not asked.rows)
+            else _checked(application, ours, max_new_tokens, first=first)
         )
+        first = False
         if isinstance(found, Problem):
-            asked.add(located.row, None, str(found))
+            yield located.row, None, str(found)
         else:
-            asked.add(located.row, found)
-    if not skip_bad or not any(asked.inputs):
-        _refuse(asked)
-    return asked
+            yield located.row, found, ""
 
 
 def _refuse(asked: Asked) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         raise BadSetting(f"{output} is a folder. Give the name of a file as --output.")
     if output.exists() and not overwrite:
         raise BadSetting(f"{output} exists. Give --overwrite, or another --output.")
-    above = next(folder for folder in output.absolute().parents if folder.exists())
-    if not above.is_dir():
-        raise BadSetting(
-            f"{above} is a file, so {output} cannot be written. Give another --output."
-        )
-    if not os.access(above, os.W_OK):
-        raise BadSetting(f"{above} is not writable. Give another --output.")
+    store.check_writable(output.absolute().parent)
 
 
 def check_rows(output: Path, rows: Sequence[Row]) -> None:
@@ -93,13 +86,8 @@ def _write_parquet(output: Path, rows: Sequence[Row]) -> None:
     import pyarrow.parquet as pq
 
     columns = {name: _column(output, name, rows) for name in names_of(rows)}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.writing")
-    try:
+    with store.new_file(output) as temporary:
         pq.write_table(pa.table(columns), temporary)
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _column(output: Path, name: str, rows: Sequence[Row]) -> Any:

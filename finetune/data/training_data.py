@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
 
+from core import store
 from core.errors import BadSetting
 from core.task import In, Task
 from finetune import data
@@ -16,6 +17,8 @@ from finetune.data.splits import read_test
 from finetune.settings import FinetuneSettings
 
 RUNS = Path("runs")
+LOCK = ".lock"
+"""Of the process that trains; alone in a folder, it is of one that was killed before it began."""
 _LEAST_HELD_OUT = 16
 
 
@@ -57,21 +60,21 @@ def run_folder(task: str, output: Path | None, *, resume: bool) -> Path | None:
     Without `output` the newest run of the task is resumed. One that was killed before its first
     checkpoint begins again.
     """
+    store.check_writable(output or RUNS / task)
     if resume:
-        runs = sorted((RUNS / task).glob("*/config.yaml"))
-        found = output or (runs[-1].parent if runs else None)
+        found = output or store.newest_run(RUNS, task)
         if found is None or not _holds_run(found):
             raise BadSetting(
                 f"No run to go on with in {found or RUNS / task}. Begin one without --resume."
             )
         return found
-    if output and output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if output and output.exists() and any(path.name != LOCK for path in output.iterdir()):
         raise BadSetting(f"{output} is not empty. Go on with --resume, or give another --output.")
     return output
 
 
 def _holds_run(folder: Path) -> bool:
-    return (folder / "config.yaml").is_file() or any(folder.glob("checkpoint-*"))
+    return any(folder.glob("config.yaml")) or any(folder.glob("seed-*/config.yaml"))
 
 
 def gather(request: Request[In]) -> Material[In]:

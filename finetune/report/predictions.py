@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core import store
 from core.language import language_of
 from finetune.evaluation.answers import Answers
 from finetune.evaluation.comparison import Evaluation
@@ -22,10 +23,9 @@ def write(found: Evaluation[Any], folder: Path) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{NAME}.writing"
-    pq.write_table(pa.Table.from_pylist(rows(found)), temporary)
-    return temporary.replace(folder / NAME)
+    with store.new_file(folder / NAME) as new:
+        pq.write_table(pa.Table.from_pylist(rows(found)), new)
+    return folder / NAME
 
 
 def rows(found: Evaluation[Any]) -> list[dict[str, Any]]:

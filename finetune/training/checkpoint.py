@@ -20,7 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core import store
+from core.adapters.weights import first_line
 from core.errors import Busy, Damaged, Mismatch
+from finetune.data.training_data import LOCK
 
 _FILES = ("weights.safetensors", "optimizer.pt", "state.json")
 _UNREADABLE = (
@@ -55,11 +57,17 @@ def save(
     keep: int,
 ) -> None:
     """Write `folder/checkpoint-N`, then remove all but the newest `keep`."""
+    memory = {"optimizers": [o.state_dict() for o in optimizers], "random": random_state()}
     with store.new_folder(folder / f"checkpoint-{state.step}") as new:
-        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, new / _FILES[0])
-        memory = {"optimizers": [o.state_dict() for o in optimizers], "random": random_state()}
-        torch.save(memory, new / _FILES[1])
-        store.write_json(new / _FILES[2], {"state": vars(state), "identity": dict(identity)})
+        try:
+            save_file(
+                {k: v.detach().cpu().contiguous() for k, v in weights.items()}, new / _FILES[0]
+            )
+            torch.save(memory, new / _FILES[1])
+        except (SafetensorError, RuntimeError) as error:  # how both say that a disk is full
+            raise OSError(f"Cannot write {new.parent}: {first_line(error)}") from error
+        about = {"state": vars(state), "identity": dict(identity), "hashes": _hashes(new)}
+        store.write_json(new / _FILES[2], about)
     for old in checkpoints(folder)[:-keep]:
         shutil.rmtree(old)
 
@@ -87,14 +95,28 @@ def load(
                 f"{path} is incomplete: {name} is missing. "
                 f"Remove the folder to go on from the checkpoint before it."
             )
+    state, then, hashes = _read(path / _FILES[2], _about)
+    _check_hashes(path, hashes)
     weights = _read(path / _FILES[0], load_file)
     memory = _read(path / _FILES[1], _on_cpu)
-    state, then = _read(path / _FILES[2], _state_and_identity)
     _check(then, identity, path)
     for optimizer, found in zip(optimizers, memory["optimizers"], strict=True):
         optimizer.load_state_dict(found)
     restore_random_state(memory["random"])
     return state, weights
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: store.file_hash(folder / name) for name in _FILES[:2]}
+
+
+def _check_hashes(path: Path, hashes: Mapping[str, str]) -> None:
+    for name, found in _hashes(path).items():
+        if hashes.get(name, found) != found:
+            raise Damaged(
+                f"{path / name} is not what was written: it was altered or cut. "
+                f"Remove {path} to go on from the checkpoint before it."
+            )
 
 
 def _on_cpu(path: Path) -> Any:
@@ -121,9 +143,12 @@ def _step_of(line: str) -> int | None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """One run, one writer: raises `Busy` where another process holds the folder's lock."""
+    """One run, one writer: raises `Busy` where another process holds the folder's lock.
+
+    What a process that was killed left half written is removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -131,6 +156,7 @@ def writing(folder: Path) -> Iterator[None]:
             f"Another process trains in {folder}. Wait for it, or give another --output."
         ) from error
     try:
+        store.sweep(folder, older=0)
         yield
     finally:
         lock.release()
@@ -146,9 +172,9 @@ def _read(path: Path, reader: Callable[[Path], T]) -> T:
         ) from error
 
 
-def _state_and_identity(path: Path) -> tuple[State, dict[str, Any]]:
+def _about(path: Path) -> tuple[State, dict[str, Any], dict[str, str]]:
     stored = json.loads(path.read_text(encoding="utf-8"))
-    return State(**stored["state"]), stored["identity"]
+    return State(**stored["state"]), stored["identity"], dict(stored.get("hashes", {}))
 
 
 def _check(stored: Mapping[str, Any], here: Mapping[str, Any], path: Path) -> None:
@@ -188,4 +214,4 @@ def restore_random_state(found: Mapping[str, Any]) -> None:
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
     torch.set_rng_state(found["torch"])
     if found["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(found["cuda"])
+        torch.cuda.set_rng_state_all(found["cuda"][: torch.cuda.device_count()])

@@ -104,14 +104,16 @@ class _Loop(Generic[Batch]):
         place = hardware.pick_device(device)
         self.machine = hardware.measure(place)
         self.bf16 = {"on": True, "off": False}.get(self.settings.bf16, self.machine.bf16_pays)
-        half = (
-            next(job.model.parameters()).dtype != torch.float32
-        )  # nothing to mix: it is half already
-        self.accelerator = Accelerator(
-            cpu=place == "cpu", mixed_precision="bf16" if self.bf16 and not half else "no"
-        )
+        half = next(job.model.parameters()).dtype != torch.float32
+        self.mixed = self.bf16 and not half  # else there is nothing to mix
         self.bf16 = self.bf16 or half
+        # What is mixed differs from run to run in one process, and accelerate keeps its first answer:
+        # so the loop mixes by itself. A single process stays on the device that was asked for.
+        self.accelerator = Accelerator(
+            cpu=place == "cpu", mixed_precision="no", device_placement=processes.several()
+        )
         self.model, *self.optimizers = self.accelerator.prepare(job.model, *job.optimizers)
+        self.device = next(self.model.parameters()).device
         if self.settings.torch_compile:
             self.model = torch.compile(self.model)
         self.share = schedule(self.settings, job.steps)
@@ -126,11 +128,8 @@ class _Loop(Generic[Batch]):
         self._resume() if resume else None
         if processes.first():
             begun()
-        try:
-            with stop_signals() as self.stopped:
-                self._steps()
-        finally:
-            self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        with stop_signals() as self.stopped:
+            self._steps()
         return self.state
 
     def _steps(self) -> None:
@@ -156,7 +155,7 @@ class _Loop(Generic[Batch]):
 
     def _asked_to_stop(self) -> bool:
         """Whether any process was: all of them end after the same step."""
-        asked = torch.tensor(float(self.stopped()), device=self.accelerator.device)
+        asked = torch.tensor(float(self.stopped()), device=self.device)
         if processes.several():
             asked = self.accelerator.reduce(asked, "sum")
         return bool(asked > 0)
@@ -187,13 +186,13 @@ class _Loop(Generic[Batch]):
         nats, learned, read = 0.0, 0, 0
         for batch in batches:
             part = self.job.share(batch, rank, world) if world > 1 else batch
-            with self.accelerator.autocast():
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
                 loss, tokens, all_tokens = self.job.loss(self.model, part)
             self.accelerator.backward(loss)
             nats, learned, read = nats + float(loss.detach()), learned + tokens, read + all_tokens
         sums = [nats, float(learned), float(read)]
         if world > 1:
-            local = torch.tensor(sums, dtype=torch.float64, device=self.accelerator.device)
+            local = torch.tensor(sums, dtype=torch.float64, device=self.device)
             sums = self.accelerator.reduce(local, "sum").tolist()
         self._scale_gradients(world / max(sums[1], 1.0))  # DDP has averaged over processes
         return sums[0], int(sums[1]), int(sums[2])

@@ -87,7 +87,7 @@ def _identity(application: Application[Any], inputs: list[Input], *settings: Any
     about: list[Any] = [
         application.task.prompt_hash,
         application.engine.backbone.fingerprint,
-        _weights(application),
+        weights_hash(application),
         application.operating_point.model_dump(mode="json"),
         *settings,
         [one.model_dump(mode="json") for one in inputs],
@@ -95,7 +95,8 @@ def _identity(application: Application[Any], inputs: list[Input], *settings: Any
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
 
-def _weights(application: Application[Any]) -> str:
+def weights_hash(application: Application[Any]) -> str:
+    """Of the adapter's weights as they are in memory; of nothing for the bare backbone."""
     digest = hashlib.sha256()
     if application.adapter is not None:
         for parameter in application.engine.adapters.parameters(application.adapter):
@@ -108,7 +109,7 @@ def _check_columns(
     task: Task[Any], source: Path, output: Path, asked: Asked, skip_bad: bool
 ) -> None:
     """No column of the file is overwritten, and each can be written."""
-    added = {*_columns(task), *([_PROBLEM] if skip_bad else [])}
+    added = {*answer_columns(task), *([_PROBLEM] if skip_bad else [])}
     taken = sorted(added & set(tables.names_of(asked.rows)))
     if taken:
         raise BadColumns(f"{source} has a column {taken[0]!r} already. Rename it first.")
@@ -118,7 +119,7 @@ def _check_columns(
 def _whole(task: Task[Any], asked: Asked, done: list[dict[str, Any]], skip_bad: bool) -> list[Row]:
     """Every row with its answer, or with empty cells and the reason."""
     answers = iter(done)
-    empty = dict.fromkeys(_cells(task, Prediction(text="", probabilities=_no_shares(task))))
+    empty = dict.fromkeys(answer_cells(task, Prediction(text="", probabilities=_no_shares(task))))
     rows: list[Row] = []
     for row, one, problem in zip(asked.rows, asked.inputs, asked.problems, strict=True):
         found = empty if one is None else next(answers)
@@ -130,7 +131,8 @@ def _no_shares(task: Task[Any]) -> dict[str, float]:
     return dict.fromkeys(getattr(task.answer, "labels", ()), 0.0)
 
 
-def _columns(task: Task[Any]) -> tuple[str, ...]:
+def answer_columns(task: Task[Any]) -> tuple[str, ...]:
+    """The columns that an answer may add to a row."""
     shares = (f"probability_{label}" for label in _no_shares(task))
     return ("prediction", "dropped", "abstained", "span_start", "span_end", *shares)
 
@@ -171,14 +173,15 @@ def _answer(
                 sampling=sampling,
                 max_new_tokens=max_new_tokens,
             )
-            block = [_cells(application.task, prediction) for prediction in found]
+            block = [answer_cells(application.task, prediction) for prediction in found]
             file.write("".join(f"{json.dumps(cells)}\n" for cells in block))
             file.flush()
             work.done.extend(block)
     progress(len(work.inputs), len(work.inputs))
 
 
-def _cells(task: Task[Any], found: Prediction) -> dict[str, Any]:
+def answer_cells(task: Task[Any], found: Prediction) -> dict[str, Any]:
+    """What a prediction adds to its row."""
     start, end = found.span or (None, None)
     spans = {"span_start": start, "span_end": end} if hasattr(task.answer, "passage") else {}
     shares = {f"probability_{label}": share for label, share in found.probabilities.items()}

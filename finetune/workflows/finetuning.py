@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+START = "start"
+"""In a run, a copy of the adapter that it began from: installing another one changes nothing."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What a fine-tuning left behind."""
@@ -32,6 +37,8 @@ class Run:
     folder: Path
     passport: Passport
     results: Results
+    best: float | None
+    """The value that picked the checkpoint, on validation rows."""
 
 
 def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> Path | None:
@@ -79,6 +86,9 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
     folder = processes.by_first(
         lambda: request.output or store.new_run(RUNS, task.name, "finetune")
     )
+    if request.resume and (folder / "config.yaml").is_file():
+        kept = folder / START
+        request = replace(request, start=kept if kept.is_dir() else None)
     lesson = sft.Lesson(
         task=task,
         rows=rows,
@@ -86,7 +96,7 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
         data_hash=material.digest,
     )
     with progress.training(console, f"fine-tuning {task.name}") as seen:
-        sft.train(
+        state = sft.train(
             engine,
             lesson,
             request.settings,
@@ -97,15 +107,17 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
             begun=lambda: _describe(request, engine, folder),
             report=seen,
         )
-    return processes.by_first(lambda: _finish(request, engine, material, folder, console))
+    passport, results = processes.by_first(
+        lambda: _finish(request, engine, material, folder, console)
+    )
+    return Run(folder, passport, results, state.best)
 
 
 def _finish(
     request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
-) -> Run:
+) -> tuple[Passport, Results]:
     progress.plot_log(folder / "log.jsonl", folder / "loss.png")
-    passport, results = run_artifacts.finish(request, engine, material, folder, console)
-    return Run(folder, passport, results)
+    return run_artifacts.finish(request, engine, material, folder, console)
 
 
 def _fitted(request: Request[In], engine: Engine) -> Request[In]:
@@ -113,10 +125,14 @@ def _fitted(request: Request[In], engine: Engine) -> Request[In]:
 
 
 def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
+    if request.start and not (folder / START).is_dir():
+        with store.new_folder(folder / START) as kept:
+            shutil.copytree(request.start, kept, dirs_exist_ok=True)
     about = {
         "task": request.task.name,
         "backbone": engine.backbone.name,
         "fingerprint": engine.backbone.fingerprint,
+        "dtype": engine.backbone.dtype,
         "data": list(request.sources),
         **layout_of(request.columns_map).described(),
         "limit": request.limit,

@@ -14,9 +14,9 @@ from rich.progress import (
     Progress,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from finetune.training import loop
 
@@ -25,17 +25,26 @@ from finetune.training import loop
 def training(console: Console, title: str) -> Iterator[Callable[[loop.Progress], None]]:
     """A bar for the loop: loss, tokens a second, share of the machine's roof, time left."""
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[says]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=False),
+        TextColumn("{task.description}", table_column=_whole()),
+        BarColumn(bar_width=10),
+        MofNCompleteColumn(table_column=_whole()),
+        TimeRemainingColumn(elapsed_when_finished=True, table_column=_whole()),
+        TextColumn("left", table_column=_whole()),
+        TextColumn("{task.fields[says]}", table_column=_what_fits()),
     )
-    with Progress(*columns, console=console, transient=False) as bar:
+    with Progress(*columns, console=console, transient=False, expand=True) as bar:
         task = bar.add_task(title, total=None, says="")
         yield lambda seen: bar.update(task, completed=seen.step, total=seen.steps, says=_says(seen))
+
+
+def _whole() -> Column:
+    """For what must be read in a narrow terminal: step, time left."""
+    return Column(no_wrap=True)
+
+
+def _what_fits() -> Column:
+    """For what is cut first."""
+    return Column(ratio=1, no_wrap=True, overflow="ellipsis")
 
 
 def _says(seen: loop.Progress) -> str:
@@ -48,13 +57,14 @@ def _says(seen: loop.Progress) -> str:
 def counting(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar for work that is counted: told how many of how many are done."""
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", table_column=_what_fits()),
+        BarColumn(bar_width=10),
+        MofNCompleteColumn(table_column=_whole()),
+        TaskProgressColumn(table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
+        TextColumn("left", table_column=_whole()),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, expand=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -89,6 +89,7 @@ def run(
         console.print(f"{story.seconds:.0f} s, {story.run.folder / 'report' / 'report.html'}\n")
         stories.append(story)
     console.print(_closing(stories))
+    console.print("Each run holds report/report.html. Serve one: quintet adapters install RUN")
     return stories
 
 
@@ -163,7 +164,8 @@ def _tell(
 
 def _closing(stories: Sequence[Story]) -> Table:
     """What five tasks came to, in one table."""
-    drawn = Table("task", "metric", "best baseline", "before", "after", "seconds", "report")
+    drawn = Table("task", "metric", "best baseline", "before", "after", "s", "run")
+    drawn.columns[-1].overflow = "fold"
     for story in stories:
         results = story.run.results
         name = results.verdict.metric
@@ -176,6 +178,6 @@ def _closing(stories: Sequence[Story]) -> Table:
             name.replace("_", " "),
             *("-" if one is None else f"{one.value:.3f}" for one in shown),
             f"{story.seconds:.0f}",
-            str(story.run.folder / "report" / "report.html"),
+            str(story.run.folder),
         )
     return drawn

@@ -123,7 +123,7 @@ def _write(
         seed=request.settings.seed,
         passport=passport,
         adapter=folder / "adapter",
-        device=str(engine.backbone.device),
+        device=engine.backbone.place,
         picked_checkpoint=passport.scored_on == "validation",
     )
     adapter = folder / "adapter"

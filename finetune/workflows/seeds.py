@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import store
-from core.engine.engine import Engine
 from core.errors import BadSetting
 from core.task import In
 from finetune.data.training_data import RUNS, Request, gather
-from finetune.workflows.finetuning import Run, finetune
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from core.engine.engine import Engine
+    from finetune.workflows.finetuning import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ def finetune_all(
 
     Each seed draws its own order, initial weights and held-out rows; the test rows are the same.
     """
+    from finetune.workflows.finetuning import finetune
+
     folder = request.output or store.new_run(RUNS, request.task.name, "seeds")
     runs = []
     for seed in seeds:
@@ -56,6 +60,15 @@ def finetune_all(
     about = {name: vars(value) for name, value in spreads.items()}
     store.write_json(folder / "seeds.json", {"seeds": list(seeds), "metrics": about})
     return folder, runs
+
+
+def best_of(seeds: Sequence[int], runs: Sequence[Run]) -> tuple[int, Run]:
+    """The run whose checkpoint validated best, and its seed; the scored rows have no say."""
+    return max(zip(seeds, runs, strict=True), key=lambda pair: _validated(pair[1]))
+
+
+def _validated(run: Run) -> float:
+    return -math.inf if run.best is None else run.best
 
 
 def spread(metrics: Sequence[Mapping[str, float]]) -> dict[str, Spread]:

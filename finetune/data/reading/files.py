@@ -19,6 +19,7 @@ COMPRESSIONS = ("gz", "bz2", "xz", "lzma", "zst", "zip")
 _SAMPLE = 2**20
 """Bytes that the encoding is told from."""
 _LONGEST_LINE = 2**26
+_LONGEST_TEXT = 2**31
 _ENCODINGS = ["gb18030", "big5", "cp1252", "cp932", "euc_kr", "cp1251", "utf_16_le", "utf_16_be"]
 """What files that are no UTF-8 are taken for: neighbours such as cp1250 are told apart by luck."""
 _MARKS = {
@@ -47,7 +48,7 @@ class File:
     def opened(self) -> Iterator[IO[bytes]]:
         """Its bytes, unpacked; every failure is a `BadData`."""
         try:
-            with _unpacked(self.path) as file:
+            with self.path.open("rb") as raw, _unpacked(self.path, raw) as file:
                 yield file
         except (QuintetError, UnicodeError):
             raise
@@ -80,6 +81,20 @@ class File:
         except UnicodeError as error:
             raise BadData(self._undecodable()) from error
 
+    def text(self) -> str:
+        """All of it; `BadData` for a file that unpacks to more than a document or a list of rows is."""
+        pieces: list[str] = []
+        size = 0
+        for _, line in self.lines():
+            size += len(line)
+            if size > _LONGEST_TEXT:
+                raise BadData(
+                    f"{self.path} holds more than {_LONGEST_TEXT >> 30} GiB of text, too much to be read "
+                    "at once. Save it as jsonl, a row a line."
+                )
+            pieces.append(line)
+        return "".join(pieces)
+
     def _undecodable(self) -> str:
         """Which line it is: text is decoded in blocks, so the reader itself does not know."""
         name = "UTF-8" if self.encoding.startswith("utf-8") else self.encoding
@@ -111,13 +126,13 @@ def stem_of(path: Path) -> str:
     return bare.stem
 
 
-def _unpacked(path: Path) -> IO[bytes]:
+def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
     if path.suffix[1:].lower() not in COMPRESSIONS:
-        return path.open("rb")
+        return raw
     from fsspec.compression import compr
     from fsspec.utils import infer_compression
 
-    return cast("IO[bytes]", compr[infer_compression(path.name)](path.open("rb")))
+    return cast("IO[bytes]", compr[infer_compression(path.name)](raw))
 
 
 def _known(name: str) -> str:

@@ -12,6 +12,7 @@ from core.errors import BadData, nearest
 from finetune.data.reading import parallel
 from finetune.data.reading.files import kind_of, stem_of
 from finetune.data.reading.formats import READERS
+from finetune.data.reading.layout import Tell, silent
 
 KEYWORDS = {
     "train": ("train", "training"),
@@ -23,6 +24,7 @@ _SPLIT_OF = {word: split for split, words in KEYWORDS.items() for word in words}
 _EITHER = "|".join(sorted(_SPLIT_OF, key=len, reverse=True))
 _WORD = re.compile(rf"(?:^|(?<=[-._ 0-9]))({_EITHER})(?=$|[-._ 0-9])", re.IGNORECASE)
 _PLAIN = re.compile(rf"(.+[-._ ])?({_EITHER})([-._ ]?\d+)*([-._]of[-._]\d+)?(\.(en|zh)([-_]\w+)?)?")
+_SHOWN = 5
 _IGNORED = {
     "readme.md",
     "config.json",
@@ -37,8 +39,11 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if _is_data(folder, path))
 
 
-def files_of(folder: Path, split: str) -> list[Path]:
-    """Those of a split; where no file is named after any split, all are the training split."""
+def files_of(folder: Path, split: str, tell: Tell = silent) -> list[Path]:
+    """Those of a split; where no file is named after any split, all are the training split.
+
+    `tell` hears of files that belong to no split beside others that do.
+    """
     found = files(folder)
     if not found:
         raise BadData(f"No data in {folder}; read are files that end in {', '.join(READERS)}.")
@@ -48,6 +53,12 @@ def files_of(folder: Path, split: str) -> list[Path]:
         raise BadData(
             f"No split {split!r} in {folder}; there: {', '.join(names) or 'train'}."
             f"{nearest(split, names)}"
+        )
+    lost = [path.name for path in found if not splits_of(folder, path, found)]
+    if lost and len(lost) < len(found):
+        tell(
+            f"{folder}: named after no split, and left out beside files that are: "
+            f"{', '.join(lost[:_SHOWN])}{' …' if len(lost) > _SHOWN else ''}"
         )
     return taken
 

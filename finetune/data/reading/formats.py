@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from core.errors import BadData
 from finetune.data.reading.files import File
 from finetune.data.reading.nested import unfolded
-from finetune.data.reading.rows import LONGEST_ROW, Located, Problem, as_row, sized, too_long
+from finetune.data.reading.parquet import read_parquet
+from finetune.data.reading.rows import LONGEST_ROW, Located, Problem, as_row, too_long
 from finetune.data.reading.separated import read_csv, read_tsv
-
-_BATCH = 256
 
 
 def read_file(file: File) -> Iterator[Located | Problem]:
@@ -42,7 +41,7 @@ def _jsonl(file: File) -> Iterator[Located | Problem]:
 
 def _json(file: File) -> Iterator[Located | Problem]:
     """A list of rows, an object whose `data` is one, or a row a line under the wrong name."""
-    text = "".join(text for _, text in file.lines())
+    text = file.text()
     if _is_lines(text):
         file.tell(f"{file.path}: holds a row a line, as jsonl does, and is read so")
         yield from _jsonl(file)
@@ -77,46 +76,9 @@ def _parsed(text: str, place: str) -> Any:
         raise BadData(f"{place}: broken JSON: {reason}.") from error
 
 
-def _parquet(file: File) -> Iterator[Located | Problem]:
-    """In batches: a file may unpack to more than memory holds."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file.path) as found:
-            names = class_names(found.schema_arrow.metadata)
-            batches: Iterable[Any] = found.iter_batches(batch_size=_BATCH)
-            rows = (row for batch in batches for row in batch.to_pylist())
-            for number, row in enumerate(rows, 1):
-                yield sized(named(row, names), f"{file.path}, row {number}")
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0]
-        raise BadData(f"{file.path} is no readable parquet file: {first}") from error
-
-
-def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
-    """The names of the classes of each column, as `datasets` writes them beside its rows."""
-    try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        classes = {name: about for name, about in features.items() if "names" in about}
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return {}
-    return {name: list(about["names"]) for name, about in classes.items()}
-
-
-def named(row: Mapping[str, Any], names: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The row, with the names of classes in place of their numbers; -1 is no class."""
-    found = dict(row)
-    for column, labels in names.items():
-        number = found.get(column)
-        if isinstance(number, int):
-            found[column] = labels[number] if 0 <= number < len(labels) else None
-    return found
-
-
 def _txt(file: File) -> Iterator[Located | Problem]:
     """A file of text is one document."""
-    yield Located({"text": "".join(text for _, text in file.lines())}, str(file.path))
+    yield Located({"text": file.text()}, str(file.path))
 
 
 READERS: dict[str, Callable[[File], Iterator[Located | Problem]]] = {
@@ -125,6 +87,6 @@ READERS: dict[str, Callable[[File], Iterator[Located | Problem]]] = {
     "json": _json,
     "jsonl": _jsonl,
     "ndjson": _jsonl,
-    "parquet": _parquet,
+    "parquet": read_parquet,
     "txt": _txt,
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.errors import BadData
-from finetune.data.reading.formats import named
+from finetune.data.reading.parquet import named
 from finetune.data.reading.rows import Located
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")

@@ -60,7 +60,7 @@ def _rows(
     if path.is_file():
         yield from _files([path], layout, pairs, tell)
     elif path.is_dir():
-        yield from _files(folders.files_of(path, split), layout, pairs, tell)
+        yield from _files(folders.files_of(path, split, tell), layout, pairs, tell)
     elif hub.HUB_ID.fullmatch(source) and kind_of(path) not in READERS:
         yield from hub.rows(source, split)
     else:

@@ -1,11 +1,13 @@
-"""The front door: `quintet COMMAND`. Thin, and imports nothing heavy before a command needs it."""
+"""Every command by its name. Thin, and imports nothing heavy before a command needs it."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from commands import (
     answering,
@@ -13,6 +15,7 @@ from commands import (
     benching,
     calibrating,
     evaluating,
+    failures,
     feedback,
     keeping,
     leaking,
@@ -27,6 +30,16 @@ KEYS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """For commands that take every key of their settings, or every field of a task, as a flag."""
 
 
+class OfTask(TyperCommand):
+    """A command that takes a task; its help lists those there are, a sixth included."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        import apps
+
+        with formatter.section("Tasks"):
+            formatter.write_dl([(name, apps.load(name).description) for name in apps.names()])
+
+
 def _group(about: str) -> typer.Typer:
     return typer.Typer(
         help=about,
@@ -39,11 +52,11 @@ def _group(about: str) -> typer.Typer:
 
 app = _group("One GPT, five skills: generation, sentiment, spam, translation, questions.")
 app.command()(training.quickstart)
-app.command(context_settings=KEYS)(training.finetune)
-app.command()(evaluating.evaluate)
-app.command()(calibrating.calibrate)
-app.command(context_settings=KEYS)(answering.predict)
-app.command()(answering.demo)
+app.command(cls=OfTask, context_settings=KEYS)(training.finetune)
+app.command(cls=OfTask)(evaluating.evaluate)
+app.command(cls=OfTask)(calibrating.calibrate)
+app.command(cls=OfTask, context_settings=KEYS)(answering.predict)
+app.command(cls=OfTask)(answering.demo)
 app.command()(serving.serve)
 tokenizer = _group("From raw text to a tokenizer.")
 tokenizer.command("train")(training.train_tokenizer)
@@ -94,24 +107,27 @@ def main() -> None:
     try:
         arguments = options.gathered(sys.argv[1:])
         # What typer.Exit carries comes back as a number.
-        sys.exit(app(arguments, standalone_mode=False))
+        sys.exit(app(arguments, prog_name="quintet", standalone_mode=False))
     except Stopped as stop:
         _fail(str(stop) if os.environ.get("RANK", "0") == "0" else "", 130)
     except QuintetError as error:
         _fail(f"error: {error}", 2)
     except KeyboardInterrupt:
         _fail("Stopped.", 130)
+    except BrokenPipeError:  # `quintet … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # click's own: a wrong option or argument
+        line = failures.said(error)
+        if line is None:
             raise
-        _fail(f"error: {error.format_message()}", 2)
+        if line.startswith("Usage:"):  # nothing was asked for: the help
+            print(line)
+            sys.exit(0)
+        _fail(f"error: {line}", 2)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     if message:
-        print(" ".join(message.split()), file=sys.stderr)
+        print(options.printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()
