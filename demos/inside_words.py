@@ -27,9 +27,8 @@ LOGIT = Said("logit", "logit")
 PROBABILITY = Said("probability", "概率")
 ATTENTION = Said("Attention", "注意力")
 ATTENTION_ABOUT = Said(
-    "Each token (a row) takes its new content from the tokens up to itself (the columns): the stronger "
-    "the colour, the more. "
-    "A row sums to 1.",
+    "Each token (a row) takes its new content from the tokens up to itself (the columns): the stronger the "
+    "colour, the more. A row sums to 1.",
     "每个词元（行）从它自己及之前的词元（列）取得信息：颜色越深，取得越多。每行之和为 1。")
 HEADS = Said("All heads of layer {layer}", "第 {layer} 层的所有注意力头")
 HEAD_OF = Said("Layer {layer}, head {head}", "第 {layer} 层，第 {head} 头")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from core.adapters import registry
@@ -14,7 +13,7 @@ from demos import train_html as shown
 from demos import train_words as words
 from demos.door import gr, here
 from demos.frame import Frame, Tab
-from demos.jobs import Job
+from demos.run_list import found, going, known, name_of
 from demos.runs import Run
 from demos.said import html
 from demos.task_words import title
@@ -165,7 +164,7 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     timer = gr.Timer(_EVERY, active=False)
 
     def show(name: str | None) -> list[Any]:
-        run = _found(name)
+        run = found(name)
         if run is None:
             return [html(words.NO_RUNS, "p", class_="quiet"), "", gr.Timer(active=False), *_HIDDEN]
         state, job = shown.state_of(run), jobs.of_folder(run.folder)
@@ -184,7 +183,7 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     def listed(folder: str = "", name: str | None = None) -> list[Any]:
         """The choices, with the run that was started, was chosen, or goes on, or is newest, chosen."""
         names = [run.name for run in known(tasks)]
-        wanted = _name_of(folder) if folder else name if name in names else _going(tasks)
+        wanted = name_of(folder) if folder else name if name in names else going(tasks)
         value = wanted or next(iter(names), None)
         return [gr.update(choices=names, value=value), *show(value)]
 
@@ -204,54 +203,16 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
             show, chosen, shown_parts, **_QUIET
         )
     report.click(
-        lambda name: shown.report(run) if (run := _found(name)) else "", chosen, page, **_QUIET
+        lambda name: shown.report(run) if (run := found(name)) else "", chosen, page, **_QUIET
     )
 
 
 _HIDDEN = [gr.update(visible=False)] * 4
 
 
-def known(tasks: Any) -> list[Run]:
-    """All runs of these tasks, also those that have only just begun."""
-    found = {run.folder.resolve(): run for run in runs.find()}
-    for job in jobs.every():
-        folder = _output(job)
-        if folder is not None and folder.is_dir() and folder.resolve() not in found:
-            run = Run(folder=folder, task=job.arguments[1], settings={}, scores={})
-            found[folder.resolve()] = run
-    there = (run for run in found.values() if run.task in tasks)
-    return sorted(there, key=lambda run: run.folder.name, reverse=True)
-
-
-def _output(job: Job) -> Path | None:
-    arguments = job.arguments
-    if arguments[:1] != ("finetune",) or "--output" not in arguments[:-1]:
-        return None
-    return Path(arguments[arguments.index("--output") + 1])
-
-
-def _found(name: str | None) -> Run | None:
-    """The run of that name, as it is now."""
-    if not name or ".." in name:
-        return None
-    task, _, folder = name.partition("/")
-    path = runs.RUNS / task / folder
-    if not path.is_dir():
-        return None
-    return runs.read(path) or Run(folder=path, task=task, settings={}, scores={})
-
-
-def _name_of(folder: str) -> str:
-    return "/".join(Path(folder).parts[-2:])
-
-
-def _going(tasks: Any) -> str | None:
-    return next((run.name for run in known(tasks) if shown.state_of(run) == "running"), None)
-
-
 def _told(action: Callable[[Run], str]) -> Callable[[str], str]:
     def act(name: str) -> str:
-        run = _found(name)
+        run = found(name)
         try:
             return action(run) if run else ""
         except QuintetError as error:
@@ -291,7 +252,7 @@ def _comparison(frame: Frame) -> None:
     table = gr.HTML("", elem_classes="bare")
 
     def compare(names: list[str]) -> str:
-        return shown.compared([run for name in names or [] if (run := _found(name))], dict(tasks))
+        return shown.compared([run for name in names or [] if (run := found(name))], dict(tasks))
 
     def choices() -> Any:
         return gr.update(choices=[run.name for run in known(tasks)])

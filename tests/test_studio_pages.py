@@ -149,7 +149,7 @@ def test_a_training_that_cannot_begin_says_why_and_shows_its_command(visit):
     expect(command).to_have_value(re.compile("^quintet finetune .* --data missing.csv"))
     visit.press("Start")
     visit.shows("ended without an adapter")
-    visit.press("What it prints")
+    visit.page.locator("button:visible", has_text="What it prints").click()
     visit.shows("missing.csv")
 
 

@@ -12,7 +12,7 @@ import yaml
 
 import apps
 from core.errors import BadInput
-from demos import jobs, runs, train, train_html
+from demos import jobs, run_list, runs, train_html
 from demos.plots import Line, chart, ticks
 from demos.said import Said
 from demos.train_form import Wanted, kept_upload
@@ -175,7 +175,7 @@ def test_a_run_says_where_it_stands():
 def test_a_run_that_was_only_just_started_is_listed(tmp_path):
     folder = runs.fresh_folder("spam")
     job = jobs.start(["finetune", "spam", "--data", "missing.csv", "--output", str(folder)])
-    (run,) = train.known(TASKS)
+    (run,) = run_list.known(TASKS)
     assert (run.folder, run.settings) == (folder, {})
     assert jobs.of_folder(folder) == job
     ended(job)
