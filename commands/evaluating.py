@@ -106,9 +106,9 @@ def evaluate(
         resamples=resamples,
         command=typed(),
     )
+    reading = evaluating.read(order)  # before torch loads, so that bad rows are told at once
     if not base and not adapter:
-        served(task, backbone)  # before torch loads: no adapter is told at once, as are bad rows
-    reading = evaluating.read(order)
+        served(task, backbone)
     for problem in reading.problems:
         console(stderr=True).print(printable(f"left out: {problem}"), markup=False)
     service = open_service(backbone, device, dtype)
