@@ -1,4 +1,4 @@
-"""Every command of the README is one that the command line knows, with its options and values."""
+"""Every command of both READMEs is one that the command line knows, with its options and values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,25 @@ import quintet
 from commands import options, table
 from finetune import settings
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-FENCES = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
-BLOCKS = [text for language, text in FENCES if not language]
+ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.zh.md")
 PROGRAMS = ("quintet ", "torchrun ")
-LINES = [line for block in BLOCKS for line in block.splitlines() if line.startswith(PROGRAMS)]
+
+
+def blocks(readme: str, language: str = "") -> list[str]:
+    """Its code in a language; commands name none."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    fences = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    return [code for named, code in fences if named == language]
+
+
+def shown(readme: str) -> list[str]:
+    lines = "".join(blocks(readme)).splitlines()
+    return [line for line in lines if line.startswith(PROGRAMS)]
+
+
+PYTHON = [code for readme in READMES for code in blocks(readme, "python")]
+LINES = list(dict.fromkeys(line for readme in READMES for line in shown(readme)))
 SETTINGS = {"finetune": settings.FinetuneSettings, "pretrain": settings.PretrainSettings}
 
 
@@ -42,7 +56,7 @@ def parsed(words: list[str]) -> typer.Context:
         command = command.commands[words[0]]
 
 
-@pytest.mark.parametrize("program", [text for language, text in FENCES if language == "python"])
+@pytest.mark.parametrize("program", PYTHON)
 def test_a_program_calls_what_there_is(program):
     for call in ast.walk(ast.parse(program)):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
@@ -55,8 +69,9 @@ def test_a_program_calls_what_there_is(program):
                 assert keys.keys() - known <= settings.FinetuneSettings.model_fields.keys()
 
 
-def test_the_readme_shows_commands():
-    assert len(LINES) > 25
+@pytest.mark.parametrize("readme", READMES)
+def test_the_readme_shows_commands(readme):
+    assert len(shown(readme)) > 25
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -77,6 +92,8 @@ def test_maps_and_labels_are_read(line):
     assert options.mapping(found.get("column_map", ""), found.get("labels", "")).described()
 
 
-@pytest.mark.parametrize("target", re.findall(r"^make (\w+)", "\n".join(BLOCKS), re.MULTILINE))
-def test_a_target_of_make_is_there(target):
-    assert f"\n{target}:" in (Path(__file__).parents[1] / "Makefile").read_text()
+@pytest.mark.parametrize("readme", READMES)
+def test_its_targets_of_make_are_there(readme):
+    targets = re.findall(r"^make (\w+)", "".join(blocks(readme)), re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets and all(f"\n{target}:" in makefile for target in targets)
