@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from core.application import Application
 from core.engine.engine import Engine
 from core.service import Service
 from core.task import Example
-from demos import pages
 from demos.answers import Asked, Bars
-from demos.decided import Decided
+from demos.asking import Writing
+from demos.door import gr
+from demos.newest import Newest
+from demos.routes import route
 from finetune.evaluation.scoring import answer
 from finetune.workflows import batch_prediction
 
@@ -81,21 +84,18 @@ def _in_a_file(application, folder) -> str:
 
 
 def _on_the_page(application, folder) -> str:
-    label = Decided(label="Answer", num_top_classes=10)
-    asked = Asked(application=application, input=application.input(TEXT), turns=[], said=TEXT)
-    (step,) = Bars(label).show(asked)
-    drawn = label.postprocess(step.values[0])
-    assert {one.label: one.confidence for one in drawn.confidences} == pytest.approx(
-        application(TEXT).probabilities
-    )
-    return drawn.label
+    asked = Asked(
+        application=application, input=application.input(TEXT), writing=Writing(), turns=[], said=TEXT,
+        turn=Newest().begin("a page"),
+    )  # fmt: skip
+    (drawn,) = list(Bars(gr.HTML()).show(asked))[-1]
+    (said,) = re.findall(r'class="decided[^>]*>(?:<[^>]+>)*(\w+)', drawn)
+    return said
 
 
 def _by_the_route_of_the_page(application, folder) -> str:
-    from demos.fields import form
-    from demos.page import _route
-
-    return _route(application, form(TASK))(TEXT)["text"]
+    service = Service(application.engine.backbone, {"spam": TASK})
+    return route(service, "spam")(TEXT)["text"]
 
 
 PATHS: tuple[Callable[[Any, Path], str], ...] = (
@@ -128,9 +128,3 @@ def _app(answering):
     app = typer.Typer()
     app.command()(answering.predict)
     return app
-
-
-def test_the_page_is_drawn_by_gradios_own_component(served):
-    blocks = pages.build(Service(served.engine.backbone, {"spam": TASK}), ["spam"])
-    kinds = [block["type"] for block in blocks.get_config_file()["components"]]
-    assert "label" in kinds and "decided" not in kinds

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from core import hardware
-from core.errors import Diverged
+from core.errors import BadSetting, Diverged
 from core.hardware import Machine
 from finetune.settings import LoopSettings
 from finetune.training import optimizers
@@ -185,5 +185,7 @@ def test_the_machine_is_measured_once():
 
 def test_a_device_that_is_named_is_taken():
     assert hardware.pick_device("cpu") == "cpu"
-    assert hardware.pick_device("cuda:1") == "cuda:1"
+    if torch.cuda.device_count() < 2:
+        with pytest.raises(BadSetting, match="No device 'cuda:1' here"):
+            hardware.pick_device("cuda:1")
     assert hardware.pick_device() == ("cuda" if torch.cuda.is_available() else "cpu")
