@@ -62,7 +62,9 @@ def test_the_file_holds_what_the_application_says(engine, tmp_path, suffix):
     assert [row["prediction"] for row in found] == [one.text for one in expected]
     assert [str(row["id"]) for row in found] == [str(n) for n in range(len(TEXTS))]
     for row, one in zip(found, expected, strict=True):
-        assert float(row["probability_positive"]) == one.probabilities["positive"]
+        stated = float(row["probability_positive"])
+        # Rows that share a batch move one another in the last bit of fp32.
+        assert stated == pytest.approx(one.probabilities["positive"], abs=1e-6)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
