@@ -64,13 +64,13 @@ class Scheduler:
         yield from self.waiting
         yield from self._reading
         yield from self._long.rows if self._long else ()
-        for batch in self._batches.values():
+        for batch in list(self._batches.values()):
             yield from batch.rows
 
     @property
     def writing(self) -> int:
-        """Rows that write now."""
-        return sum(len(batch.rows) for batch in self._batches.values())
+        """Rows that write now; any thread may ask."""
+        return sum(len(batch.rows) for batch in list(self._batches.values()))
 
     @property
     def cache_tokens(self) -> int:
