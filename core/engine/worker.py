@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from core.adapters.lora import AdapterStack
     from core.engine.row import Row
     from core.engine.scheduler import Scheduler
+
+_started: list[tuple[threading.Thread, weakref.ref[Worker]]] = []
+
+
+@atexit.register
+def _end_all() -> None:
+    """No thread may be in torch, or still give memory back, when the interpreter goes down: it aborts."""
+    for thread, worker in _started:
+        if one := worker():
+            one.stop()
+        thread.join()
 
 
 class Worker:
@@ -59,7 +71,7 @@ class Worker:
             self._changed.notify_all()
 
     def join(self) -> None:
-        """Stop, and wait for the thread: torch must not compute while the interpreter goes down."""
+        """Stop, and wait for the thread."""
         self.stop()
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join()
@@ -67,16 +79,15 @@ class Worker:
     def _start(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="quintet-engine", daemon=True)
-            atexit.register(self.join)
+            _started[:] = [pair for pair in _started if pair[0].is_alive()]
             self._thread.start()
+            _started.append((self._thread, weakref.ref(self)))
 
     def _run(self) -> None:
         while self._fetch():
             self._step()
         for row in [*self.scheduler.clear(), *self._inbox]:
             self._tell(row, error=Closed("The engine was closed before the answer was complete."))
-        # Not before: an engine that is dropped may still be in a step when the interpreter goes down.
-        atexit.unregister(self.join)
 
     def _step(self) -> None:
         """In a function of its own: what waits for work must hold no row, and so no engine."""
