@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -55,7 +56,7 @@ class Ours:
         return Answered(ids=ids, tokens=sum(one.completion_tokens for one in found))
 
 
-class Peft:
+class Peft(ABC):
     """As a person would write it: left padding, `generate`, and one forward pass for closed answers."""
 
     def __init__(self, folder: str, adapters: Mapping[str, Path]) -> None:
@@ -82,9 +83,9 @@ class Peft:
                     computed += tokens
         return Answered(ids=[found[place] for place in range(len(requests))], tokens=computed)
 
+    @abstractmethod
     def _groups(self, requests: Sequence[Request]) -> list[tuple[list[int], dict[str, Any]]]:
         """The places of requests that one call answers, and what names their adapters to it."""
-        raise NotImplementedError
 
     def _rank(
         self, requests: Sequence[Request], names: dict[str, Any]

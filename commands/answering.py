@@ -102,13 +102,18 @@ def predict(
         typer.echo(f"{output}: {rows} rows")
         return
     asked = application.input(sys.stdin.read() if text == "-" else str(text), **fields)
-    if cut := application.dropped(asked, max_new_tokens=max_new_tokens):
-        typer.echo(f"{cut} characters did not fit and were not read.", err=True)
     if sys.stdout.isatty() and not as_json and not application.closed:
+        _tell_cut(application.dropped(asked, max_new_tokens=max_new_tokens))
         _show(application.stream(asked, drawn, max_new_tokens=max_new_tokens))
         return
     found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
+    _tell_cut(found.dropped)
     typer.echo(dumped(found.model_dump()) if as_json else printable(_shown(found)))
+
+
+def _tell_cut(characters: int) -> None:
+    if characters:
+        typer.echo(f"{characters} characters did not fit and were not read.", err=True)
 
 
 def _application(
