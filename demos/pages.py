@@ -10,14 +10,18 @@ from starlette.middleware import Middleware
 
 from core.errors import BadSetting
 from core.service import Service
-from demos import feedback, files, inside, style, tabs_style, train
+from demos import style, tabs_style
 from demos.door import gr
+from demos.feedback import page as feedback
+from demos.files import page as files
 from demos.frame import Tab, frame
-from demos.page import page
+from demos.inside import page as inside
 from demos.said import Said
 from demos.server import LARGEST_FILE, Gate, Login
 from demos.services import Services
 from demos.task_words import title
+from demos.tasks.page import page
+from demos.train import page as train
 
 TABS: tuple[Tab, ...] = (files.TAB, feedback.TAB, train.TAB, inside.TAB)
 """The pages beside those of the tasks, in the order in which they stand."""

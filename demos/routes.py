@@ -12,7 +12,7 @@ from core.errors import QuintetError
 from core.service import Service
 from core.task import Input
 from demos.door import gr
-from demos.fields import checked, holds_turns
+from demos.tasks.fields import checked, holds_turns
 
 
 def route_name(page: str) -> str:

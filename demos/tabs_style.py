@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from demos import feedback_html, inside_html, plots, train_html
+from demos.feedback import html as feedback_html
+from demos.inside import html as inside_html
+from demos.train import html as train_html
+from demos.train import plots
 
 CSS = plots.CSS + inside_html.CSS + train_html.CSS + feedback_html.CSS

@@ -10,8 +10,9 @@ import pytest
 from page_fixtures import browsing, pages_home, tiny_service
 
 from core.errors import BadData
-from demos import pages, tables
-from demos.scoring import Job, Scoring
+from demos import pages
+from demos.files import tables
+from demos.files.scoring import Job, Scoring
 
 ROWS = ("What a warm and funny film!", "Dull, long and boring.", "很好，很喜欢，推荐购买！")
 

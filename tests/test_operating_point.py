@@ -19,11 +19,11 @@ from core.application import Application
 from core.engine.engine import Engine
 from core.service import Service
 from core.task import Example
-from demos.answers import Asked, Bars
-from demos.asking import Writing
+from demos.answers.view import Asked, Bars
 from demos.door import gr
-from demos.newest import Newest
 from demos.routes import route
+from demos.tasks.asking import Writing
+from demos.tasks.newest import Newest
 from finetune.evaluation.scoring import answer
 from finetune.workflows import batch_prediction
 

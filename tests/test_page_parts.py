@@ -14,15 +14,15 @@ from report_fixtures import comparison
 from core.adapters.passport import OperatingPoint
 from core.application import Prediction
 from core.errors import BadData
-from demos import tables
-from demos.bars import bars
-from demos.charts import charts
-from demos.heading import verdict
-from demos.newest import Newest
-from demos.occlusion import pieces
-from demos.programs import command, curl
+from demos.answers.bars import bars
+from demos.answers.heading import verdict
+from demos.answers.occlusion import pieces
+from demos.answers.programs import command, curl
+from demos.files import tables
+from demos.files.charts import charts
+from demos.files.summary import date_columns, source_columns, summarize
 from demos.said import Said, html
-from demos.summary import date_columns, source_columns, summarize
+from demos.tasks.newest import Newest
 
 LABELS = ("negative", "positive")
 

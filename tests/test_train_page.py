@@ -12,10 +12,11 @@ import yaml
 
 import apps
 from core.errors import BadInput
-from demos import jobs, run_list, runs, train_html
-from demos.plots import Line, chart, ticks
 from demos.said import Said
-from demos.train_form import Wanted, kept_upload
+from demos.train import html as train_html
+from demos.train import jobs, run_list, runs
+from demos.train.form import Wanted, kept_upload
+from demos.train.plots import Line, chart, ticks
 
 TASKS = {name: apps.load(name) for name in apps.names()}
 

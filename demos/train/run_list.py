@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from demos import jobs, runs, train_html
-from demos.jobs import Job
-from demos.runs import Run
+from demos.train import html as train_html
+from demos.train import jobs, runs
+from demos.train.jobs import Job
+from demos.train.runs import Run
 
 
 def known(tasks: Any) -> list[Run]:

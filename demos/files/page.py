@@ -10,17 +10,16 @@ from typing import Any
 
 from core.errors import QuintetError
 from core.task import Choice, Task
-from demos import file_words as words
-from demos import tables
-from demos.charts import charts
+from demos.answers.heading import problem
 from demos.door import gr
+from demos.files import tables, words
+from demos.files.charts import charts
+from demos.files.scoring import Job, Scoring
+from demos.files.summary import date_columns, source_columns, summarize
 from demos.frame import Frame, Tab
-from demos.heading import problem
-from demos.newest import Newest, Turn
 from demos.said import html
-from demos.scoring import Job, Scoring
-from demos.summary import date_columns, source_columns, summarize
 from demos.task_words import label, title
+from demos.tasks.newest import Newest, Turn
 
 _LOOKED_AT_EVERY = 0.5
 """Seconds between two looks at how far the command has come."""

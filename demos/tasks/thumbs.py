@@ -9,12 +9,12 @@ from core.errors import QuintetError
 from core.feedback.database import Feedback
 from core.feedback.entries import entries_of
 from core.task import Choice, Task
-from demos import feedback_words as words
 from demos.door import Component, gr
+from demos.feedback import words
 from demos.frame import Frame
-from demos.last_answers import LastAnswers
 from demos.said import html
 from demos.task_words import label
+from demos.tasks.last_answers import LastAnswers
 
 _QUIET: Any = {"show_progress": "hidden", "api_visibility": "private"}
 _LONGEST = 20_000

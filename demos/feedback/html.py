@@ -11,10 +11,10 @@ from core.adapters.passport import read_passport
 from core.errors import QuintetError
 from core.feedback.entries import Entry
 from core.task import Task
-from demos import feedback_words as words
-from demos import runs
-from demos.plots import number
+from demos.feedback import words
 from demos.said import Said, html, same
+from demos.train import runs
+from demos.train.plots import number
 
 CSS = """
 .thumbs { align-items: center; gap: .5rem; }

@@ -13,8 +13,8 @@ from typing import Any
 
 from core.application import Prediction
 from demos import words
-from demos.asking import Asked, without
 from demos.said import html
+from demos.tasks.asking import Asked, without
 
 MOST = 40
 """Pieces that are left out, one forward pass each."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from core.engine.sampling import Greedy, Sample
 from core.errors import BadSetting
-from demos import control_words as words
-from demos.asking import Writing
 from demos.door import Component, gr
 from demos.said import Words
+from demos.tasks import control_words as words
+from demos.tasks.asking import Writing
 
 _GREEDY, _SAMPLED = "greedy", "sampled"
 _MOST_STOPS = 4

@@ -10,10 +10,10 @@ from core.errors import BadInput, QuintetError
 from core.inspection.look import Look, look
 from core.inspection.worked_example import self_attention
 from core.service import Service
-from demos import inside_html as shown
-from demos import inside_words as words
 from demos.door import gr
 from demos.frame import Frame, Tab
+from demos.inside import html as shown
+from demos.inside import words
 from demos.said import Said, html
 from demos.task_words import title
 

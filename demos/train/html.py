@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from core.task import Task
-from demos import jobs, runs
-from demos import train_words as words
-from demos.plots import Line, chart, number
-from demos.runs import Run
 from demos.said import Said, html, same
+from demos.train import jobs, runs, words
+from demos.train.plots import Line, chart, number
+from demos.train.runs import Run
 
 CSS = """
 .train h3 { margin: 1.2rem 0 .3rem; font-size: 1.15rem; }

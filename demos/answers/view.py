@@ -11,14 +11,14 @@ from core.application import Prediction
 from core.language import language_of
 from core.task import Choice, Span, Task
 from demos import words
-from demos.asking import Asked
-from demos.bars import bars
+from demos.answers.bars import bars
+from demos.answers.occlusion import mattered
+from demos.answers.small_print import small_print
+from demos.answers.tokens import token_view
 from demos.door import Component, gr
-from demos.fields import Turns
-from demos.occlusion import mattered
 from demos.said import Words, html
-from demos.smallprint import small_print
-from demos.tokens import token_view
+from demos.tasks.asking import Asked
+from demos.tasks.fields import Turns
 
 Values = list[Any]
 """One for each output of a view, in their order."""

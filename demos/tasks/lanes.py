@@ -9,18 +9,18 @@ from typing import Any
 from core.application import Application, Prediction
 from core.errors import QuintetError
 from core.task import Input
-from demos.answers import Values, View, view
-from demos.asking import BARE, Asked, Contestant, chosen
-from demos.controls import chosen as chosen_writing
+from demos.answers.heading import problem
+from demos.answers.programs import programs
+from demos.answers.view import Values, View, view
 from demos.door import Component, gr
-from demos.fields import Form, Turns, checked
 from demos.frame import Frame
-from demos.heading import problem
-from demos.last_answers import Given, LastAnswers
-from demos.newest import Newest, Turn
-from demos.programs import programs
 from demos.routes import route_name
 from demos.said import html
+from demos.tasks.asking import BARE, Asked, Contestant, chosen
+from demos.tasks.controls import chosen as chosen_writing
+from demos.tasks.fields import Form, Turns, checked
+from demos.tasks.last_answers import Given, LastAnswers
+from demos.tasks.newest import Newest, Turn
 
 NOBODY = "—"
 """Chosen where no second answer is wanted."""

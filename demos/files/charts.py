@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from demos import file_words as words
+from demos.files import words
+from demos.files.summary import Extreme, Part, Summary
 from demos.said import html
-from demos.summary import Extreme, Part, Summary
 from demos.task_words import label
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 190, 44, 26

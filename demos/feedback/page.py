@@ -16,14 +16,14 @@ from core.errors import BadData, BadInput, QuintetError
 from core.feedback import export
 from core.feedback.database import Feedback, Query
 from core.task import Task
-from demos import feedback_html as shown
-from demos import feedback_words as words
-from demos import jobs, runs
-from demos import train_html as printed
 from demos.door import gr, here
+from demos.feedback import html as shown
+from demos.feedback import words
 from demos.frame import Frame, Tab
 from demos.said import html, same
 from demos.task_words import title
+from demos.train import html as printed
+from demos.train import jobs, runs
 
 _QUIET: Any = {"show_progress": "hidden", "api_visibility": "private"}
 _SHOWN, _ALL = 100, ""

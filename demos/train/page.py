@@ -8,16 +8,15 @@ from typing import Any
 
 from core.adapters import registry
 from core.errors import BadInput, QuintetError
-from demos import jobs, runs
-from demos import train_html as shown
-from demos import train_words as words
 from demos.door import gr, here
 from demos.frame import Frame, Tab
-from demos.run_list import found, going, known, name_of
-from demos.runs import Run
 from demos.said import html
 from demos.task_words import title
-from demos.train_form import Wanted, kept_upload
+from demos.train import html as shown
+from demos.train import jobs, runs, words
+from demos.train.form import Wanted, kept_upload
+from demos.train.run_list import found, going, known, name_of
+from demos.train.runs import Run
 
 _QUIET: Any = {"api_visibility": "private", "show_progress": "hidden"}
 _EVERY = 2.0

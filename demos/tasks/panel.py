@@ -8,13 +8,13 @@ from typing import Any
 from core.service import Service
 from core.task import Choice, Input, Task
 from demos import words
-from demos.controls import Controls, controls
 from demos.door import Component, gr
-from demos.fields import Form, form
 from demos.frame import Frame
-from demos.lanes import Asking, lane
 from demos.said import Words, html
-from demos.thumbs import thumbs
+from demos.tasks.controls import Controls, controls
+from demos.tasks.fields import Form, form
+from demos.tasks.lanes import Asking, lane
+from demos.tasks.thumbs import thumbs
 
 _LABEL = 60
 """Characters of a sample on its button."""

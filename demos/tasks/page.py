@@ -8,14 +8,14 @@ from typing import Any
 from core.errors import QuintetError
 from core.task import Span
 from demos import words
-from demos.asking import SERVED, Contestant, chosen, contestants
+from demos.answers.heading import about, heading, problem
 from demos.door import api, gr
-from demos.fields import turns_of
 from demos.frame import Frame
-from demos.heading import about, heading, problem
-from demos.lanes import NOBODY
-from demos.panel import panel
 from demos.routes import route, route_name
+from demos.tasks.asking import SERVED, Contestant, chosen, contestants
+from demos.tasks.fields import turns_of
+from demos.tasks.lanes import NOBODY
+from demos.tasks.panel import panel
 
 _PRIVATE: Any = {"show_progress": "hidden", "api_visibility": "private"}
 _AT_ONCE = 40

@@ -12,8 +12,8 @@ from core.engine.sampling import Sampling
 from core.engine.sequences import Written
 from core.service import Service
 from core.task import In, Text
-from demos.fields import Turns
-from demos.newest import Turn
+from demos.tasks.fields import Turns
+from demos.tasks.newest import Turn
 
 BARE = "bare"
 """The value that stands for the backbone without an adapter."""

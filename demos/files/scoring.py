@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 
 from core import store
 from core.errors import BadData
-from demos import tables
+from demos.files import tables
 
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 _PATIENCE = 10
 """Seconds that the process has to end by itself."""
 

@@ -15,11 +15,11 @@ from core.adapters.passport import Passport
 from core.errors import QuintetError
 from core.service import Service
 from core.task import Task
-from demos import heading_words as words
-from demos.asking import BARE, SERVED, Contestant
+from demos.answers import heading_words as words
 from demos.door import gr
 from demos.said import Said, html, same
 from demos.task_words import description
+from demos.tasks.asking import BARE, SERVED, Contestant
 
 CARD = "README.md"
 """The model card of an adapter: its verdict is one sentence in bold, and below it all scores."""

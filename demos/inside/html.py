@@ -10,7 +10,7 @@ from typing import Any
 
 from core.inspection.look import Likely, Look
 from core.inspection.worked_example import Example, Step
-from demos import inside_words as words
+from demos.inside import words
 from demos.said import Said, html
 
 CSS = """

@@ -1,0 +1,1 @@
+"""The page of feedback: thumbs and corrected answers, searched, exported, learned from."""

@@ -1,0 +1,1 @@
+"""The page Train: commands as processes of their own, and their runs."""
