@@ -166,16 +166,13 @@ def draw(part: Part, data: Path, scale: float) -> list[Row]:
     return [{part.rename.get(name, name): value for name, value in row.items()} for row in wanted]
 
 
-def prepare(task: str, parts: Sequence[Part], data: Path, folder: Path, scale: float) -> list[Path]:
-    """One JSON Lines file a part."""
-    files = []
+def prepare(task: str, parts: Sequence[Part], data: Path, folder: Path, scale: float) -> None:
+    """One JSON Lines file a part, under `folder/rows/task`."""
     for number, part in enumerate(parts):
         path = folder / "rows" / task / f"{number}-{Path(part.path).name.split('.')[0]}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = (json.dumps(row, ensure_ascii=False) for row in draw(part, data, scale))
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        files.append(path)
-    return files
 
 
 def train(task: str, files: Sequence[Path], run: Path, backbone: str, more: Sequence[str]) -> int:
@@ -194,7 +191,9 @@ def train(task: str, files: Sequence[Path], run: Path, backbone: str, more: Sequ
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mixture", choices=sorted(MIXTURES))
-    parser.add_argument("--data", type=Path, required=True, help="the folder of public data sets")
+    parser.add_argument(
+        "--data", type=Path, help="the folder of public data sets; else rows are there"
+    )
     parser.add_argument("--backbone", help="another folder, file or hub id than the mixture's name")
     parser.add_argument("--output", type=Path, default=Path("runs/adapters"))
     parser.add_argument("--tasks", nargs="*", help="default: all, in the mixture's order")
@@ -206,7 +205,9 @@ def main() -> int:
     more += [] if known.second else ["--from-base"]
     failed = []
     for task in known.tasks or mixture:
-        files = prepare(task, mixture[task], known.data, folder, known.scale)
+        if known.data:
+            prepare(task, mixture[task], known.data, folder, known.scale)
+        files = sorted((folder / "rows" / task).glob("*.jsonl"))
         code = train(task, files, folder / task, known.backbone or known.mixture, more)
         failed += [task] * bool(code)
     sys.stdout.write(f"trained in {folder}; failed: {', '.join(failed) or 'none'}\n")
