@@ -182,10 +182,17 @@ def train(task: str, files: Sequence[Path], run: Path, backbone: str, more: Sequ
     command = [sys.executable, "-m", "quintet", "finetune", task, "--backbone", backbone]
     for file in files:
         command += ["--data", str(file)]
-    command += [*SHARED, *KEYS[task], "--output", str(run), *more]
+    keys = KEYS[task] if "--from-base" in more else _beside_lora(KEYS[task])
+    command += [*SHARED, *keys, "--output", str(run), *more]
     if any(run.glob("checkpoint-*")):
         command.append("--resume")
     return subprocess.call(command)
+
+
+def _beside_lora(keys: Sequence[str]) -> list[str]:
+    """Keys of a run that goes on from an adapter, whose ranks are given."""
+    pairs = zip(keys[::2], keys[1::2], strict=True)
+    return [part for key, value in pairs if not key.startswith("--lora.") for part in (key, value)]
 
 
 def main() -> int:

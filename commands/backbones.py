@@ -69,10 +69,11 @@ def get_backbone(
     if known.present:
         typer.echo(f"{known.folder}: here already")
         return
-    _agree(known, accept)
     opening.silence_transformers()
     screen = console(stderr=True)
     try:
+        if known.terms and not accept:
+            _agree(known, fetching.terms(known, say=lambda words: screen.print(f"{name}: {words}")))
         folder = fetching.fetch(known, say=lambda words: screen.print(f"{name}: {words}"))
     except MissingBackbone as error:
         if not optional:
@@ -82,12 +83,11 @@ def get_backbone(
     typer.echo(f"{folder}: {known.title}, {known.licence}")
 
 
-def _agree(known: catalogue.Known, accept: bool) -> None:
+def _agree(known: catalogue.Known, text: str) -> None:
     """Terms beyond a plain licence are shown and asked for."""
-    if not known.terms or accept:
-        return
-    typer.echo(f"{known.title} comes under {known.terms}.", err=True)
-    if not sys.stdin.isatty() or not typer.confirm("Have you read them, and do you accept?"):
+    typer.echo_via_pager(f"{text}\n") if sys.stdin.isatty() else typer.echo(text, err=True)
+    typer.echo(f"\n{known.title} comes under {known.terms}.", err=True)
+    if not sys.stdin.isatty() or not typer.confirm("Do you accept them?"):
         raise BadSetting(
             f"{known.name} was not fetched. Read its terms, then add --accept-licence."
         )

