@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,9 +24,9 @@ from core.errors import BadData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from benchmarks.contest import Measured, Order
+    from benchmarks.memory import Measured as Memory
     from benchmarks.serving import Floor, Served
     from core.engine.sequences import Request
 
@@ -104,6 +105,48 @@ def bench_serve(
         typer.echo(dumped({"floor": vars(least), "contestants": [vars(one) for one in served]}))
         return
     _show_served(least, served, len(requests))
+
+
+def bench_memory(
+    task: Annotated[str, typer.Argument(metavar="[TASK]")] = "sentiment",
+    data: Data = None,
+    backbone: BackboneName = None,
+    json: Json = False,
+) -> None:
+    """Memory of loading, in each dtype, and of a training step beside its forecast."""
+    from benchmarks import memory
+    from core.backbone import catalogue
+    from finetune.workflows import progress
+
+    the_task(task)
+    source = (data or [bundled(task, "train")])[0]
+    folder = str(Path(catalogue.resolve(_folder(backbone))).absolute())
+    found = []
+    with progress.counting(console(stderr=True, quiet=json), "dtypes") as told:
+        for number, dtype in enumerate(("fp32", "bf16")):
+            found.append(memory.measure(folder, dtype, task, str(Path(source).absolute())))
+            told(number + 1, 2)
+    if json:
+        typer.echo(dumped([vars(one) for one in found]))
+        return
+    _show_memory(found)
+
+
+def _show_memory(found: Sequence[Memory]) -> None:
+    from rich.table import Table
+
+    table = Table("", "weights", "loading", "stays", "batch", "forecast", "training", box=None)
+    for one in found:
+        table.add_row(
+            one.dtype,
+            f"{one.weights / 2**20:,.0f} MiB",
+            f"{one.loading / one.weights:.2f} ×",
+            f"{one.loaded / one.weights:.2f} ×",
+            one.batch,
+            f"{one.forecast / 2**20:,.0f} MiB",
+            f"{one.training / 2**20:,.0f} MiB ({one.training / one.forecast:.2f} ×)",
+        )
+    console().print(table)
 
 
 def _traffic(folder: str, rows: int, length: int) -> tuple[dict[str, Path], list[Request]]:

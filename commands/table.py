@@ -92,6 +92,7 @@ bench = _group("Ours beside what one would write instead, on this machine.")
 bench.command("finetune")(benching.bench_finetune)
 bench.command("pretrain")(benching.bench_pretrain)
 bench.command("serve")(benching.bench_serve)
+bench.command("memory")(benching.bench_memory)
 app.add_typer(bench, name="bench")
 app.command()(keeping.doctor)
 

@@ -69,10 +69,13 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
     With dtype 'auto' a backbone of 50 M weights or more is loaded in bf16 where that is faster here.
     Raises `MissingBackbone` and `Damaged`.
     """
+    from core import hardware
+
     path = Path(source)
     must_exist(path, str(source))
     origin = _origin(path, source)
     tokenizer = tokenizers.load(origin.source, **origin.options)
+    hardware.give_back_memory()
     chosen = _pick(dtype, origin, device)
     model = _pretrained(origin, chosen)
     if origin.gguf:
@@ -186,11 +189,15 @@ def _pretrained(origin: _Origin, dtype: str) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    kind = "float32" if origin.gguf else _TORCH[dtype]
+    from core.backbone import lean
+
+    kind = getattr(torch, "float32" if origin.gguf else _TORCH[dtype])
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = (
+            None if origin.gguf else lean.load(origin.source, kind)
+        ) or AutoModelForCausalLM.from_pretrained(
             origin.source,
-            dtype=getattr(torch, kind),
+            dtype=kind,
             trust_remote_code=False,
             use_safetensors=not origin.gguf,
             output_loading_info=True,

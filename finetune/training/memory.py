@@ -118,7 +118,7 @@ def _saved(model: Any, length: int, settings: FinetuneSettings) -> int:
     ids = torch.ones((1, length), dtype=torch.long, device=model.device)
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        _precision(model, settings),
+        precision(model, settings),
     ):
         model(input_ids=ids, use_cache=False, **_few_logits(model))
     return sum(tensor.untyped_storage().nbytes() for tensor in sizes.values())
@@ -131,7 +131,7 @@ def _few_logits(model: Any) -> dict[str, int]:
     return {"logits_to_keep": 1} if keeps else {}
 
 
-def _precision(model: Any, settings: FinetuneSettings) -> Any:
+def precision(model: Any, settings: FinetuneSettings) -> Any:
     """As the loop will compute."""
     kind = model.device.type
     pays = settings.bf16 == "auto" and hardware.measure(kind).bf16_pays
