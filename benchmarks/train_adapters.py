@@ -114,7 +114,15 @@ SECOND: Mapping[str, Mapping[str, Sequence[Part]]] = {
         ),
     },
 }
-"""Further rows for adapters that have learned those of the first pass: `--second`."""
+THIRD: Mapping[str, Mapping[str, Sequence[Part]]] = {
+    "smollm2": {
+        "sentiment": (
+            Part(path="sentiment/sst2", rows=3_000, skip=38_000, keep=five_words),
+            Part(path=OWN_SENTIMENT, rows=4_000),
+        )
+    }
+}
+"""Further rows for adapters that have learned those before: `--pass 2`, `--pass 3`."""
 KEYS: Mapping[str, Sequence[str]] = {
     "sentiment": (
         *("--lora.r", "8", "--max-length", "256", "--max-eval-rows", "400"),
@@ -205,11 +213,14 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/adapters"))
     parser.add_argument("--tasks", nargs="*", help="default: all, in the mixture's order")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
-    parser.add_argument("--second", action="store_true", help="go on from the adapters in use")
+    parser.add_argument(
+        "--pass", type=int, choices=(1, 2, 3), default=1, dest="number",
+        help="2 and 3 go on from the adapters in use",
+    )  # fmt: skip
     known, more = parser.parse_known_args()
-    mixture = (SECOND if known.second else MIXTURES)[known.mixture]
-    folder = known.output / known.mixture / ("second" if known.second else "")
-    more += [] if known.second else ["--from-base"]
+    mixture = (MIXTURES, SECOND, THIRD)[known.number - 1][known.mixture]
+    folder = known.output / known.mixture / ("", "second", "third")[known.number - 1]
+    more += ["--from-base"] if known.number == 1 else []
     failed = []
     for task in known.tasks or mixture:
         if known.data:
