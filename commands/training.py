@@ -32,7 +32,7 @@ from commands.options import (
     the_task,
     typed,
 )  # fmt: skip
-from core import opening
+from core import imports
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Wanted(NamedTuple):
 def _carry_out(request: Request[Any], material: Material[Any], wanted: Wanted) -> None:
     from finetune.data.inspection import remarks
 
-    with opening.quick_imports():
+    with imports.quick_imports():
         from finetune.training import processes
         from finetune.workflows import finetuning
 
