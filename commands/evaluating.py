@@ -174,6 +174,7 @@ def _matrix(
     else:
         console().print(cross_task.table(found))
         typer.echo(folder / "matrix.png")
-    for line in found.suspicions():
-        typer.echo(line, err=True)
-    raise typer.Exit(1 if found.suspicions() else 0)
+    wrong = [*found.broken, *found.suspicions()]
+    for line in wrong:
+        typer.echo(printable(line), err=True)
+    raise typer.Exit(1 if wrong else 0)

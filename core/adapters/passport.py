@@ -173,7 +173,7 @@ def read_values(folder: Path) -> dict[str, Any]:
         raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.")
     try:
         values = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Damaged(f"{path} is damaged: {error}.") from error
     if not isinstance(values, dict):
         raise Damaged(f"{path} is damaged: it holds no values.")
