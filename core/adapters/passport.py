@@ -63,7 +63,11 @@ class Learned(BaseModel):
     sources: tuple[str, ...]
     """Files and folders where they stood, or hub ids."""
     columns_map: dict[str, str] = {}
+    labels: dict[str, str | None] = {}
+    """What is written → the label; None leaves the row out."""
+    encoding: str | None = None
     limit: int | None = None
+    """Rows of each source; None are all."""
     data_hash: str
     """Of the rows that they gave."""
 
