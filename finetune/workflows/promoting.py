@@ -28,7 +28,7 @@ from finetune.data.examples import Reading
 from finetune.data.splits import read_test
 from finetune.evaluation import comparison, contamination, significance
 from finetune.evaluation.clusters import groups_of, rows_of
-from finetune.evaluation.comparison import Contestant
+from finetune.evaluation.comparison import System
 from finetune.evaluation.metrics.counts import Counts
 from finetune.evaluation.significance import Paired
 
@@ -119,8 +119,8 @@ def decide(
     before = service.application(name, served) if served else service.bare(name)
     found = comparison.evaluate(
         [
-            Contestant("served", "adapter" if served else "base", before),
-            Contestant("candidate", "adapter", service.application(name, candidate)),
+            System("served", "adapter" if served else "base", before),
+            System("candidate", "adapter", service.application(name, candidate)),
         ],
         kept,
         (),
