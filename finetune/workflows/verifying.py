@@ -41,7 +41,7 @@ def verify(
         "configuration": passport.configuration_hash,
         "dtype": passport.dtype or "not recorded",
         "metrics": passport.seal,
-        "training rows": f"{rows.examples:,} known" if rows else "not recorded",
+        "training rows": f"{rows.examples:,} known" if rows and rows.examples else "not recorded",
         "code": code if code == passport.code_version else f"{code}, trained with another version",
         "data": _data(task, passport.data_hash, sources, columns_map, limit, folder),
     }
