@@ -10,7 +10,7 @@ from pydantic import Field
 
 from core.labels import text_of
 from core.language import language_of
-from core.task import Criterion, Example, Input, Row, Source, Task, Text, joint
+from core.task import Criterion, Example, Input, Row, Source, Task, Text, separator
 
 _OPENING = {"en": 6, "zh": 10}
 """Words and characters at most that are given; the rest is learned."""
@@ -41,11 +41,11 @@ def write(opening: Opening, answer: str) -> Row:
     """The inverse of `read`: a continuation is one text with its opening."""
     if opening.mode == "complete":
         return {"prompt": opening.text, "completion": answer}
-    return {"text": f"{opening.text}{joint(opening.text)}{answer}"}
+    return {"text": f"{opening.text}{separator(opening.text)}{answer}"}
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The opening and the rest; a line break stays with the opening, a space is the joint's."""
+    """The opening and the rest; a line break stays with the opening, a space is the separator's."""
     unit = r"\S" if language_of(text) == "zh" else r"\S+"
     ends = [found.end() for found in re.finditer(unit, text)]
     given = min(_OPENING[language_of(text)], len(ends) // 2)

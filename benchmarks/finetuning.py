@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import apps
-from benchmarks.contest import Order
+from benchmarks.interleaved import Order
 from core import backbone as backbones
 from core.adapters.lora_config import lora_config
 from core.engine.engine import Engine
@@ -51,9 +51,9 @@ def ours(order: Order) -> dict[str, Any]:
         lora=order.lora,
     )
     one = Example(input=task.samples[0], answers=(task.answer.labels[0],))  # type: ignore[union-attr]
-    lesson = sft.Lesson(task=task, rows=rows, validation=[one], data_hash="")
+    training_set = sft.TrainingSet(task=task, rows=rows, validation=[one], data_hash="")
     with tempfile.TemporaryDirectory() as folder:
-        state = sft.train(engine, lesson, settings, Path(folder))
+        state = sft.train(engine, training_set, settings, Path(folder))
         last = checkpoint.checkpoints(Path(folder))[-1] / "weights.safetensors"
         engine.adapters.create("learned", order.lora, seed=0)
         engine.adapters.restore("learned", load_file(last))

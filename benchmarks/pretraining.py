@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.contest import Order
+from benchmarks.interleaved import Order
 from core.backbone import Backbone, presets
 from core.backbone import tokenizer as tokenizers
 from core.hardware import measure, pick_device

@@ -1,6 +1,6 @@
 """Mixed traffic of all tasks: our engine, and peft with transformers' `generate`, in turns.
 
-Every contestant has its own copy of the backbone in this process and answers the same requests. What
+Every system has its own copy of the backbone in this process and answers the same requests. What
 they answer is compared before any speed is told.
 """
 
@@ -29,14 +29,14 @@ _BYTES = 2**28
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What a contestant said: the ids of each request, or the place of the likeliest mark."""
+    """What a system said: the ids of each request, or the place of the likeliest label token."""
 
     ids: list[tuple[int, ...]]
     tokens: int
     """Computed, end-of-text included; a closed answer is one."""
 
 
-class Contestant(Protocol):
+class System(Protocol):
     """Answers requests with its own backbone and adapters."""
 
     def answer(self, requests: Sequence[Request]) -> Answered: ...
@@ -77,7 +77,9 @@ class Peft(ABC):
         with torch.inference_mode():
             for places, names in self._groups(requests):
                 some = [requests[place] for place in places]
-                given = self._rank(some, names) if some[0].marks else self._write(some, names)
+                given = (
+                    self._rank(some, names) if some[0].label_tokens else self._write(some, names)
+                )
                 for place, (ids, tokens) in zip(places, given, strict=True):
                     found[place] = ids
                     computed += tokens
@@ -92,7 +94,7 @@ class Peft(ABC):
     ) -> list[tuple[tuple[int, ...], int]]:
         logits = self._model(**self._padded(requests), logits_to_keep=1, **names).logits[:, -1]
         rows = zip(logits, requests, strict=True)
-        return [((int(row[list(one.marks)].argmax()),), 1) for row, one in rows]
+        return [((int(row[list(one.label_tokens)].argmax()),), 1) for row, one in rows]
 
     def _write(
         self, requests: Sequence[Request], names: dict[str, Any]
@@ -150,11 +152,11 @@ class MixedBatch(Peft):
     def _groups(self, requests: Sequence[Request]) -> list[tuple[list[int], dict[str, Any]]]:
         return [
             (places, {"adapter_names": [f"task-{requests[place].adapter}" for place in places]})
-            for places in _by(requests, lambda request: str(bool(request.marks)))
+            for places in _by(requests, lambda request: str(bool(request.label_tokens)))
         ]
 
 
-CONTESTANTS: Mapping[str, Callable[[str, Mapping[str, Path]], Contestant]] = {
+SYSTEMS: Mapping[str, Callable[[str, Mapping[str, Path]], System]] = {
     "quintet": Ours,
     "peft adapter_names": MixedBatch,
     "peft set_adapter": OneAfterAnother,
@@ -163,14 +165,14 @@ CONTESTANTS: Mapping[str, Callable[[str, Mapping[str, Path]], Contestant]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """One contestant; seconds are the medians over the rounds."""
+    """One system; seconds are the medians over the rounds."""
 
     name: str
     tokens: int
     seconds: float
     processor_seconds: float
     same: int
-    """Requests with the first contestant's answer."""
+    """Requests with the first system's answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,12 +209,12 @@ def compare(
     adapters: Mapping[str, Path],
     requests: Sequence[Request],
     *,
-    names: Sequence[str] = tuple(CONTESTANTS),
+    names: Sequence[str] = tuple(SYSTEMS),
     rounds: int = 3,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Served]:
-    """All contestants in turn, `rounds` times over, after one turn whose answers are compared."""
-    made = {name: CONTESTANTS[name](folder, adapters) for name in names}
+    """All systems in turn, `rounds` times over, after one turn whose answers are compared."""
+    made = {name: SYSTEMS[name](folder, adapters) for name in names}
     first = {name: one.answer(requests) for name, one in made.items()}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for number in range(rounds * len(names)):
@@ -241,7 +243,7 @@ def _by(requests: Sequence[Request], key: Callable[[Request], str]) -> list[list
 
 
 def _adapter_and_kind(request: Request) -> str:
-    return f"{request.adapter} {bool(request.marks)}"
+    return f"{request.adapter} {bool(request.label_tokens)}"
 
 
 def _first(probabilities: Sequence[float]) -> int:

@@ -11,17 +11,26 @@ from rich.table import Table
 
 from core.adapters import registry
 from core.adapters.passport import read_passport
+from core.errors import QuintetError
 
 
 def listed(tasks: Iterable[str]) -> list[dict[str, Any]]:
-    """One row an adapter, backbone by backbone, the newest version of each task first."""
+    """One row an adapter, backbone by backbone, the newest version of each task first.
+
+    One that cannot be served says why as `broken`, and has no score.
+    """
     found = []
     for backbone in registry.backbones():
         for task in tasks:
             there = _of(task, backbone)
-            served = next((f for _, f in there if not registry.taken_back(f)), None)
-            found += [_row(name, folder == served, folder) for name, folder in there]
+            rows = [_row(name, folder) for name, folder in there]
+            served = next((one for one in rows if _can_be_served(one)), None)
+            found += [{**one, "served": one is served} for one in rows]
     return found
+
+
+def _can_be_served(row: dict[str, Any]) -> bool:
+    return not row["taken_back"] and "broken" not in row
 
 
 def _of(task: str, backbone: str) -> list[tuple[str, Path]]:
@@ -31,18 +40,24 @@ def _of(task: str, backbone: str) -> list[tuple[str, Path]]:
     return [*installed, *([(f"{task} (shipped)", shipped)] if shipped else [])]
 
 
-def _row(name: str, served: bool, folder: Path) -> dict[str, Any]:
-    passport = read_passport(folder)
-    return {
+def _row(name: str, folder: Path) -> dict[str, Any]:
+    row = {
         "name": name,
-        "served": served,
         "taken_back": registry.taken_back(folder),
-        "backbone": passport.backbone,
-        "rows": passport.rows,
-        "metrics": passport.metrics,
-        "data": passport.data,
         "folder": str(folder),
     }
+    try:
+        passport = read_passport(folder)
+    except QuintetError as error:
+        broken = {"broken": str(error), "rows": 0, "metrics": {}, "data": ""}
+        return {**row, "backbone": folder.parent.parent.name, **broken}
+    known = passport.model_dump(include={"backbone", "rows", "metrics", "data"})
+    return {**row, **known}
+
+
+def broken(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """A line for each that cannot be served."""
+    return [f"{row['name']} is broken: {row['broken']}" for row in rows if "broken" in row]
 
 
 def drawn(rows: Iterable[dict[str, Any]]) -> Table:
@@ -50,10 +65,9 @@ def drawn(rows: Iterable[dict[str, Any]]) -> Table:
     table = Table("adapter", "served", "backbone", "score", "examples", "data")
     for row in rows:
         score = "\n".join(f"{name} {value:.3f}" for name, value in list(row["metrics"].items())[:3])
-        served = "yes" if row["served"] else "taken back" if row["taken_back"] else ""
         cells = (
             row["name"],
-            served,
+            _state(row),
             row["backbone"],
             score,
             f"{row['rows']:,}",
@@ -61,6 +75,12 @@ def drawn(rows: Iterable[dict[str, Any]]) -> Table:
         )
         table.add_row(*map(escape, cells))
     return table
+
+
+def _state(row: dict[str, Any]) -> str:
+    if "broken" in row:
+        return "broken"
+    return "yes" if row["served"] else "taken back" if row["taken_back"] else ""
 
 
 def _short(data: str) -> str:

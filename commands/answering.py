@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -40,9 +41,11 @@ from core.errors import BadSetting, nearest
 if TYPE_CHECKING:
     from core.application import Application, Prediction
     from core.backbone import Dtype
+    from core.engine.sampling import Sampling
     from core.service import Service
     from core.task import Task
     from demos.server import Login
+    from finetune.data import Layout
 
 
 def predict(
@@ -81,32 +84,75 @@ def predict(
     fields = _fields(flags, known, the_task(task.partition("@")[0]), input is not None)
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
-    drawn = sampling(temperature, top_p, seed)
-    if input and output and input.is_dir():
+    opened = partial(_application, backbone, device, dtype, task, adapter)
+    drawn = Drawn(sampling(temperature, top_p, seed), max_new_tokens)
+    if input and output:
+        rows = Rows(
+            input, output, overwrite=overwrite, skip_bad=skip_bad, limit=limit,
+            columns_map=mapping(column_map, encoding=encoding),
+        )  # fmt: skip
+        _answer_rows(opened, rows, drawn, engine, workers)
+    else:
+        typed = sys.stdin.read() if text == "-" else str(text)
+        _answer_one(opened(), typed, fields, drawn, as_json)
+
+
+class Drawn(NamedTuple):
+    """How the tokens of an answer are drawn, and how many there may be."""
+
+    sampling: Sampling
+    max_new_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A file or folder to answer, and where to."""
+
+    input: Path
+    output: Path
+    overwrite: bool
+    skip_bad: bool
+    limit: int | None
+    columns_map: Layout
+
+    def options(self, drawn: Drawn) -> dict[str, Any]:
+        """Those that a file and a folder have alike."""
+        return {
+            "columns_map": self.columns_map,
+            "limit": self.limit,
+            "sampling": drawn.sampling,
+            "max_new_tokens": drawn.max_new_tokens,
+            "overwrite": self.overwrite,
+            "skip_bad": self.skip_bad,
+        }
+
+
+def _answer_rows(
+    opened: Callable[[], Application[Any]], rows: Rows, drawn: Drawn, engine: str, workers: int
+) -> None:
+    """All of a folder by its files, or a file; what is wrong with it is said before the backbone loads."""
+    more = rows.options(drawn)
+    if rows.input.is_dir():
         folders.answer_folder(
-            partial(_application, backbone, device, dtype, task, adapter), input, output,
-            engine=engine, workers=workers, overwrite=overwrite,
-            columns_map=mapping(column_map, encoding=encoding), sampling=drawn,
-            max_new_tokens=max_new_tokens, skip_bad=skip_bad, limit=limit,
-        )  # fmt: skip
+            opened, rows.input, rows.output, engine=engine, workers=workers, **more
+        )
         return
-    if input and output:
-        _check_files(input, output, overwrite)
-    application = _application(backbone, device, dtype, task, adapter)
-    if input and output:
-        rows = _whole_file(
-            application, input, output, columns_map=mapping(column_map, encoding=encoding),
-            limit=limit, sampling=drawn, max_new_tokens=max_new_tokens, overwrite=overwrite,
-            skip_bad=skip_bad,
-        )  # fmt: skip
-        typer.echo(f"{output}: {rows} rows")
-        return
-    asked = application.input(sys.stdin.read() if text == "-" else str(text), **fields)
+    _check_files(rows.input, rows.output, rows.overwrite)
+    count = _whole_file(opened(), rows.input, rows.output, **more)
+    typer.echo(f"{rows.output}: {count} rows")
+
+
+def _answer_one(
+    application: Application[Any], text: str, fields: dict[str, str], drawn: Drawn, as_json: bool
+) -> None:
+    """One text, as it grows where a person looks on."""
+    length = drawn.max_new_tokens
+    asked = application.input(text, **fields)
     if sys.stdout.isatty() and not as_json and not application.closed:
-        _tell_cut(application.dropped(asked, max_new_tokens=max_new_tokens))
-        _show(application.stream(asked, drawn, max_new_tokens=max_new_tokens))
+        _tell_cut(application.dropped(asked, max_new_tokens=length))
+        _show(application.stream(asked, drawn.sampling, max_new_tokens=length))
         return
-    found = next(application.predict([asked], sampling=drawn, max_new_tokens=max_new_tokens))
+    found = next(application.predict([asked], sampling=drawn.sampling, max_new_tokens=length))
     _tell_cut(found.dropped)
     typer.echo(dumped(found.model_dump()) if as_json else printable(_shown(found)))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import pydoc
 import shutil
 import sys
 from typing import Annotated, Any
 
-import click
 import typer
 
 from commands.options import Json, console, dumped
@@ -86,7 +86,7 @@ def get_backbone(
 
 def _agree(known: catalogue.Known, text: str) -> None:
     """Terms beyond a plain licence are shown and asked for."""
-    click.echo_via_pager(f"{text}\n") if sys.stdin.isatty() else click.echo(text, err=True)
+    pydoc.pager(text) if sys.stdin.isatty() else typer.echo(text, err=True)
     typer.echo(f"\n{known.title} comes under {known.terms}.", err=True)
     if not sys.stdin.isatty() or not typer.confirm("Do you accept them?"):
         raise BadSetting(

@@ -25,12 +25,12 @@ from core.errors import BadData
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.contest import Measured, Order
+    from benchmarks.interleaved import Measured, Order
     from benchmarks.memory import Measured as Memory
     from benchmarks.serving import Floor, Served
     from core.engine.sequences import Request
 
-Rows = Annotated[int, typer.Option("--rows", min=2, help="Rows that each contestant learns.")]
+Rows = Annotated[int, typer.Option("--rows", min=2, help="Rows that each system learns.")]
 Epochs = Annotated[int, typer.Option("--epochs", min=1)]
 Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Turns of each; medians are shown.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Rows of one step.")]
@@ -51,7 +51,7 @@ def bench_finetune(
     if importlib.util.find_spec("trl"):
         names.append("trl-packing")
     order = _lora_order(task, data, backbone, rows, epochs, batch_size)
-    _contest(order, names, rounds, json)
+    _compare(order, names, rounds, json)
 
 
 def bench_pretrain(
@@ -66,12 +66,12 @@ def bench_pretrain(
     json: Json = False,
 ) -> None:
     """Pre-training from random weights, with the tokenizer of a backbone: ours and the Trainer."""
-    from benchmarks.contest import Order
+    from benchmarks.interleaved import Order
 
     folder = _folder(backbone)
     packed = _packed(data or [bundled(name, "train") for name in all_tasks()], folder, length, rows)
     order = Order(
-        contest="pretrain",
+        workload="pretrain",
         backbone=preset,
         tokenizer=folder,
         rows=packed,
@@ -79,7 +79,7 @@ def bench_pretrain(
         batch_size=batch_size,
         learning_rate=1e-3,
     )
-    _contest(order, ["quintet", "trainer", "trainer-tuned"], rounds, json)
+    _compare(order, ["quintet", "trainer", "trainer-tuned"], rounds, json)
 
 
 def bench_serve(
@@ -102,7 +102,7 @@ def bench_serve(
     with progress.counting(console(stderr=True, quiet=json), "turns") as told:
         served = serving.compare(folder, adapters, requests, rounds=rounds, told=told)
     if json:
-        typer.echo(dumped({"floor": vars(least), "contestants": [vars(one) for one in served]}))
+        typer.echo(dumped({"floor": vars(least), "systems": [vars(one) for one in served]}))
         return
     _show_served(least, served, len(requests))
 
@@ -190,7 +190,7 @@ def _show_served(least: Floor, served: Sequence[Served], requests: int) -> None:
 def _lora_order(
     task: str, data: list[str] | None, backbone: str | None, rows: int, epochs: int, batch: int
 ) -> Order:
-    from benchmarks.contest import Order
+    from benchmarks.interleaved import Order
     from finetune.data.examples import read_examples
     from finetune.settings import FinetuneSettings
     from finetune.training import dry_run, learning_rate
@@ -202,7 +202,7 @@ def _lora_order(
     examples = read_examples(found, sources, limit=rows).examples[:rows]
     encoded = dry_run.learnable(dry_run.encode(found, examples, engine.backbone, settings), 1.0)
     return Order(
-        contest="finetune",
+        workload="finetune",
         backbone=_folder(backbone),
         rows=[row.input_ids for row in encoded],
         starts=[row.answer_start for row in encoded],
@@ -237,18 +237,18 @@ def _packed(sources: Sequence[str], tokenizer: str, length: int, rows: int) -> l
     )
 
 
-def _contest(order: Order, names: list[str], rounds: int, json: bool) -> None:
-    from benchmarks import contest
+def _compare(order: Order, names: list[str], rounds: int, json: bool) -> None:
+    from benchmarks import interleaved
     from finetune.workflows import progress
 
-    with progress.counting(console(stderr=True, quiet=json), "contestants") as told:
-        found = contest.compare(order, names, rounds=rounds, told=told)
+    with progress.counting(console(stderr=True, quiet=json), "systems") as told:
+        found = interleaved.compare(order, names, rounds=rounds, told=told)
     if json:
         typer.echo(dumped([one.row() for one in found]))
         return
     _show(found)
     for other in found[1:]:
-        same = "agrees" if contest.agree(found[0], other) else "DIFFERS"
+        same = "agrees" if interleaved.agree(found[0], other) else "DIFFERS"
         ratio = other.seconds / found[0].seconds
         typer.echo(f"{ratio:.2f} times as fast as {other.name}; the loss {same}")
 
@@ -256,7 +256,7 @@ def _contest(order: Order, names: list[str], rounds: int, json: bool) -> None:
 def _show(found: Sequence[Measured]) -> None:
     from rich.table import Table
 
-    table = Table("", "ex./s", "tok./s", "peak MiB", "roof", "loss", "s", box=None)
+    table = Table("", "ex./s", "tok./s", "peak MiB", "MFU", "loss", "s", box=None)
     for one in found:
         row = one.row()
         table.add_row(
@@ -264,7 +264,7 @@ def _show(found: Sequence[Measured]) -> None:
             f"{row['examples_per_second']:.1f}",
             f"{row['tokens_per_second']:,.0f}",
             f"{row['peak_memory_mib']:,.0f}",
-            f"{one.share_of_roof:.0%}",
+            f"{one.flops_utilization:.0%}",
             f"{one.before:.3f} → {one.after:.3f}",
             f"{one.seconds:.1f}",
         )

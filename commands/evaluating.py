@@ -89,14 +89,14 @@ def evaluate(
     from finetune.workflows import evaluating
 
     # A machine that asks for the score alone does not wait for what it is held against.
-    others = against if against is not None else "" if as_json and not output else "base,baselines"
+    others = "" if as_json and not output else "base,baselines"
     order = evaluating.Order(
         task=the_task(task),
         sources=tuple(data or [bundled(task, "test")]),
         bundled=bundled_if_any(task, "train"),
         adapter=adapter,
         bare=base,
-        against=tuple(filter(None, others.split(","))),
+        against=tuple(filter(None, (others if against is None else against).split(","))),
         layout=mapping(column_map, labels, encoding),
         limit=limit,
         split=split,
@@ -116,10 +116,25 @@ def evaluate(
     if as_json:
         typer.echo(dumped(found.score.as_json()))
     if output or not as_json:
-        results = evaluating.judged(service, order, found)
-        page = evaluating.write(found, results, output or _folder(task), language)
-        if not as_json:
-            show(results, page)
+        _report(service, order, found, output, language, quiet=as_json)
+
+
+def _report(
+    service: Service,
+    order: Order,
+    found: Evaluation[Any],
+    output: Path | None,
+    language: Language,
+    *,
+    quiet: bool,
+) -> None:
+    """Write it, and unless `quiet` show what it says."""
+    from finetune.workflows import evaluating
+
+    results = evaluating.judged(service, order, found)
+    page = evaluating.write(found, results, output or _folder(order.task.name), language)
+    if not quiet:
+        show(results, page)
 
 
 def _answers(service: Service, order: Order, reading: Reading[Any]) -> Evaluation[Any]:
@@ -174,6 +189,7 @@ def _matrix(
     else:
         console().print(cross_task.table(found))
         typer.echo(folder / "matrix.png")
-    for line in found.suspicions():
-        typer.echo(line, err=True)
-    raise typer.Exit(1 if found.suspicions() else 0)
+    wrong = [*found.broken, *found.suspicions()]
+    for line in wrong:
+        typer.echo(printable(line), err=True)
+    raise typer.Exit(1 if wrong else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from commands.options import (
     served,
     the_task,
 )  # fmt: skip
+from core.errors import QuintetError
 
 
 def check_data(
@@ -64,6 +66,8 @@ def list_adapters(as_json: Json = False) -> None:
         typer.echo(dumped(found))
     else:
         console().print(adapter_table.drawn(found))
+        for line in adapter_table.broken(found):
+            typer.echo(printable(line), err=True)
 
 
 def show_adapter(
@@ -93,14 +97,32 @@ def verify_adapters(
 
     layout, found = mapping(column_map, labels, encoding), {}
     service = open_service(backbone, "cpu", dtype)
-    for name in names or [name for name in service.tasks if service.served(name)]:
+    names = names or [name for name in service.tasks if service.served(name)]
+    broken: dict[str, QuintetError] = {}
+    for name in names:
         folder = Path(name) if Path(name).is_dir() else service.find(name)
-        found[name] = verifying.verify(service, folder, data or (), columns_map=layout, limit=limit)
+        try:
+            found[name] = verifying.verify(
+                service, folder, data or (), columns_map=layout, limit=limit
+            )
+        except QuintetError as error:
+            broken[name] = error
+            continue
         if not as_json:
             facts = "; ".join(f"{key} {value}" for key, value in found[name].items())
             typer.echo(f"{name} fits: {facts}")
     if as_json:
         typer.echo(dumped(found))
+    _refuse(broken)
+
+
+def _refuse(broken: Mapping[str, QuintetError]) -> None:
+    """A line each, the last of them by the error that ends the command."""
+    *others, last = broken.items() or [("", None)]
+    for name, error in others:
+        typer.echo(printable(f"{name}: {error}"), err=True)
+    if last[1]:
+        raise last[1]
 
 
 def renew_adapters(

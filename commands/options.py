@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from core import opening
+from core import imports, opening
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def gathered(arguments: list[str]) -> list[str]:
 
 def sampling(temperature: float | None, top_p: float, seed: int) -> Sampling:
     """Greedy without a temperature."""
-    with opening.quick_imports():  # torch comes with it
+    with imports.quick_imports():  # torch comes with it
         from core.engine.sampling import Greedy, Sample
 
     if temperature is None:
@@ -184,14 +184,14 @@ def typed() -> str:
 def open_engine(backbone: str | None, device: str, dtype: Dtype = "auto") -> Engine:
     """The engine on a backbone, on the device that was asked for or found."""
     _tell_fallback(backbone)
-    with opening.quick_imports(), opening.without_detection():
+    with imports.quick_imports(), imports.without_detection():
         return opening.open_engine(backbone, device=device, dtype=dtype)
 
 
 def open_service(backbone: str | None, device: str, dtype: Dtype = "auto") -> Service:
-    """All tasks on one engine."""
+    """All tasks on one engine, in a process that answers and does nothing else."""
     _tell_fallback(backbone)
-    with opening.quick_imports(), opening.without_detection():
+    with imports.to_answer():
         return opening.open_service(all_tasks(), backbone, device=device, dtype=dtype)
 
 

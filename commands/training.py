@@ -32,12 +32,12 @@ from commands.options import (
     the_task,
     typed,
 )  # fmt: skip
-from core import opening
+from core import imports
 from core.errors import BadSetting
 
 if TYPE_CHECKING:
     from core.backbone import Dtype
-    from finetune.data.training_data import Material, Request
+    from finetune.data.training_data import Request, Splits
     from finetune.workflows.finetuning import Run
 
 
@@ -152,9 +152,9 @@ def finetune(
         device=device,
         command=typed(),
     )
-    material = gather(request)  # before torch loads: bad rows are told at once
+    splits = gather(request)  # before torch loads: bad rows are told at once
     wanted = Wanted(backbone, dtype, from_base, dry_run, several, install)
-    _carry_out(request, material, wanted)
+    _carry_out(request, splits, wanted)
 
 
 class Wanted(NamedTuple):
@@ -168,29 +168,29 @@ class Wanted(NamedTuple):
     install: bool
 
 
-def _carry_out(request: Request[Any], material: Material[Any], wanted: Wanted) -> None:
+def _carry_out(request: Request[Any], splits: Splits[Any], wanted: Wanted) -> None:
     from finetune.data.inspection import remarks
 
-    with opening.quick_imports():
+    with imports.quick_imports():
         from finetune.training import processes
         from finetune.workflows import finetuning
 
     processes.start(request.device)
     screen = console(stderr=True, quiet=not processes.first())
-    for line in remarks(request.task, material.train):
+    for line in remarks(request.task, splits.train):
         screen.print(printable(line), markup=False)
     engine = open_engine(wanted.backbone, request.device, wanted.dtype)
     if not wanted.from_base:
         start = finetuning.warm_start(request.task, engine, request.settings)
         request = replace(request, start=start)
-    for line in processes.by_first(lambda: finetuning.look(request, engine, material).lines()):
+    for line in processes.by_first(lambda: finetuning.look(request, engine, splits).lines()):
         screen.print(printable(line), markup=False)
     if wanted.dry_run:
         return
     if wanted.seeds:
         _each_seed(request, engine, wanted.seeds, screen, install=wanted.install)
         return
-    run = finetuning.finetune(request, engine, material, screen)
+    run = finetuning.finetune(request, engine, splits, screen)
     if processes.first():
         _conclude(run, wanted.install)
 

@@ -17,7 +17,7 @@ from core.engine.prompting import (
     answer_budget,
     encode_example,
     encode_prompt,
-    mark_ids,
+    label_token_ids,
 )
 from core.engine.sampling import Greedy, Sampling
 from core.engine.sequences import Handle, Request, Told, Written
@@ -66,7 +66,7 @@ class Application(Generic[In]):
         self._tokenizer = engine.backbone.tokenizer
         self._budget = answer_budget(task, engine.backbone.context)
         labels = task.answer.labels if isinstance(task.answer, Choice) else ()
-        self._marks = tuple(mark_ids(labels, self._tokenizer)) if labels else ()
+        self._label_tokens = tuple(label_token_ids(labels, self._tokenizer)) if labels else ()
 
     def __call__(self, *text: str, **fields: Any) -> Prediction:
         """Answer one input: its first field as text, or its fields by name."""
@@ -201,7 +201,7 @@ class Application(Generic[In]):
             allowed=passage.allowed if passage else None,
             stop=stop,
             logprobs=logprobs,
-            marks=self._marks,
+            label_tokens=self._label_tokens,
         )
         return _Row(
             request, lambda found: self._read(found, passage, prompt.dropped, stop), prompt.dropped
@@ -266,7 +266,7 @@ class Application(Generic[In]):
         return Passage(seen, self._tokenizer) if seen.strip() else None
 
     def _text(self, ids: list[int]) -> str:
-        """Without the joint, special tokens, and a character whose last bytes are still to come."""
+        """Without the separator, special tokens, and a character whose last bytes are still to come."""
         text = self._tokenizer.decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )

@@ -1,4 +1,4 @@
-"""What this machine can do: its matrix-multiply roof, whether bf16 pays, memory at hand."""
+"""What this machine can do: its peak FLOP/s in matrix products, whether bf16 pays, memory at hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Machine:
         """Whether bf16 products are clearly faster: on many CPUs they are far slower."""
         return self.flops_bf16 > _GAIN_WORTH_HAVING * self.flops_fp32
 
-    def roof(self, bf16: bool) -> float:
+    def peak_flops(self, bf16: bool) -> float:
         """FLOP per second of one large product in the precision used."""
         return self.flops_bf16 if bf16 else self.flops_fp32
 

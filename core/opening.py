@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.backbone import catalogue
+from core.imports import quick_imports
 
 if TYPE_CHECKING:
     from core.backbone import Backbone, Dtype
@@ -57,39 +56,6 @@ def _loaded(backbone: str | None, device: str, dtype: Dtype) -> Backbone:
     source = catalogue.resolve(backbone)
     silence_transformers()
     return load(source, device=pick_device(device), dtype=dtype)
-
-
-@contextmanager
-def quick_imports() -> Iterator[None]:
-    """Imports at two thirds of their time: nothing of what they make can be collected anyway.
-
-    torch and transformers load 3,000 modules; walking these again and again takes 1.5 s of 6.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@contextmanager
-def without_detection() -> Iterator[None]:
-    """transformers without scipy, which its losses for object detection take 0.4 s to import.
-
-    For a process of our own: in one that also trains detectors they would miss it.
-    """
-    from transformers import utils
-
-    given = utils.is_scipy_available
-    utils.is_scipy_available = lambda: False
-    try:
-        import transformers.loss.loss_utils  # noqa: F401
-
-        yield
-    finally:
-        utils.is_scipy_available = given
 
 
 def silence_transformers() -> None:

@@ -1,7 +1,7 @@
 """What identifies a prompt: the code that writes it, not what it happens to write for some samples.
 
 Formatting, comments, docstrings, annotations and the words of a form (`title`, `description`) do not
-count; every branch, helper and constant that `task.prompt` uses does, wherever in the project it stands.
+count; every branch, function and constant that `task.prompt` uses does, wherever in the project it stands.
 """
 
 from __future__ import annotations

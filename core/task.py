@@ -140,6 +140,6 @@ class Task(Generic[In]):
         return identity(self)
 
 
-def joint(prompt: str) -> str:
+def separator(prompt: str) -> str:
     """What stands between a prompt and its answer: a space, so that words keep their usual token."""
     return "" if not prompt or prompt[-1].isspace() else " "

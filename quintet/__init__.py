@@ -103,7 +103,7 @@ def finetune(
         resume=resume,
         device=device,
     )
-    material = gather(request)  # before torch loads: bad rows are told at once
+    splits = gather(request)  # before torch loads: bad rows are told at once
     from rich.console import Console
 
     from core import opening
@@ -114,7 +114,7 @@ def finetune(
     if not from_base:
         start = finetuning.warm_start(request.task, engine, request.settings)
         request = replace(request, start=start)
-    run = finetuning.finetune(request, engine, material, Console(quiet=True))
+    run = finetuning.finetune(request, engine, splits, Console(quiet=True))
     if install:
         registry.install(run.folder)  # services that are open serve it from now on
     return run

@@ -1,4 +1,4 @@
-"""Contestants learn the same rows in processes of their own, and agree on the loss."""
+"""Systems learn the same rows in processes of their own, and agree on the loss."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks import contest, serving
-from benchmarks.contest import Measured, Order
+from benchmarks import interleaved, serving
+from benchmarks.interleaved import Measured, Order
 from commands.table import app
 from core import backbone as backbones
 from core.adapters.lora import AdapterStack
@@ -23,7 +23,7 @@ def order(tmp_path, tokenizer) -> Order:
     backbones.save(presets.create("nano", tokenizer), tmp_path / "nano")
     rows = [[20 + (n * step) % 500 for step in range(6 + n % 7)] for n in range(12)]
     return Order(
-        contest="finetune",
+        workload="finetune",
         backbone=str(tmp_path / "nano"),
         rows=rows,
         starts=[len(row) - 2 for row in rows],
@@ -35,28 +35,30 @@ def order(tmp_path, tokenizer) -> Order:
 
 def test_ours_and_the_tuned_trainer_learn_the_same(order):
     seen = []
-    ours, tuned = contest.compare(
+    ours, tuned = interleaved.compare(
         order, ["quintet", "trainer-tuned"], told=lambda done, total: seen.append((done, total))
     )
-    assert contest.agree(ours, tuned) and ours.before == pytest.approx(tuned.before, rel=1e-4)
+    assert interleaved.agree(ours, tuned) and ours.before == pytest.approx(tuned.before, rel=1e-4)
     assert ours.after < ours.before
     assert ours.flops == pytest.approx(tuned.flops)
-    assert ours.tokens == sum(map(len, order.rows)) and 0 < ours.share_of_roof <= 1
+    assert ours.tokens == sum(map(len, order.rows)) and 0 < ours.flops_utilization <= 1
     assert seen == [(1, 2), (2, 2)]
 
 
 def test_a_contestant_that_fails_says_why(order):
-    with pytest.raises(contest.Failed, match=r"'quintet' ended with 1: .*No folder"):
+    with pytest.raises(interleaved.Failed, match=r"'quintet' ended with 1: .*No folder"):
         broken = Order(**{**vars(order), "backbone": "/nowhere"})
-        contest.compare(broken, ["quintet"])
+        interleaved.compare(broken, ["quintet"])
 
 
 def test_losses_that_differ_are_told():
-    one = dict(seconds=1.0, examples=1, tokens=1, peak_bytes=1, flops=1.0, roof=1.0, before=5.0)
+    one = dict(
+        seconds=1.0, examples=1, tokens=1, peak_bytes=1, flops=1.0, peak_flops=1.0, before=5.0
+    )
     same = Measured(name="a", after=1.0, **one)
-    assert contest.agree(same, Measured(name="b", after=1.05, **one))
-    assert not contest.agree(same, Measured(name="b", after=1.5, **one))
-    assert not contest.agree(same, Measured(name="b", after=1.0, **{**one, "before": 6.0}))
+    assert interleaved.agree(same, Measured(name="b", after=1.05, **one))
+    assert not interleaved.agree(same, Measured(name="b", after=1.5, **one))
+    assert not interleaved.agree(same, Measured(name="b", after=1.0, **{**one, "before": 6.0}))
 
 
 def test_pretraining_is_compared_from_the_command_line(order, tmp_path):
@@ -83,7 +85,7 @@ def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
         for request in (
             Request(adapter=name, prompt=(0, 40, 50), max_new_tokens=6),
             Request(adapter=name, prompt=(0, 41), max_new_tokens=9),
-            Request(adapter=name, prompt=(0, 42, 43), marks=(80, 90, 100)),
+            Request(adapter=name, prompt=(0, 42, 43), label_tokens=(80, 90, 100)),
             Request(
                 adapter=name,
                 prompt=(0, 44),
@@ -94,6 +96,6 @@ def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
     ]
     adapters = {name: tmp_path / name for name in "ab"}
     served = serving.compare(order.backbone, adapters, requests, rounds=1)
-    assert [one.name for one in served] == list(serving.CONTESTANTS)
+    assert [one.name for one in served] == list(serving.SYSTEMS)
     assert all(one.same == len(requests) for one in served)
     assert len({one.tokens for one in served}) == 1

@@ -13,12 +13,13 @@ from gguf_fixtures import write_gguf
 from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
+from commands import backbones as commands
 from core import backbone as backbones
 from core import store
 from core.backbone import catalogue, fetching
 from core.backbone.catalogue import Known, Wheel
 from core.backbone.terms import plain_text
-from core.errors import Damaged, MissingBackbone
+from core.errors import BadSetting, Damaged, MissingBackbone
 
 
 def sha256(path: Path) -> str:
@@ -137,6 +138,11 @@ def test_the_commands_speak_plainly(known, monkeypatch):
     asked = run.invoke(app, ["backbone", "get", "termed"])
     assert asked.exit_code and "--accept-licence" in str(asked.exception)
     assert "Do what you like." in asked.output and not terms.present
+    monkeypatch.setenv("PAGER", "cat")
+    monkeypatch.setattr(commands.sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(commands.typer, "confirm", lambda _: False)
+    with pytest.raises(BadSetting, match="not fetched"):
+        commands._agree(terms, "Do what you like.")
     assert run.invoke(app, ["backbone", "get", "termed", "--accept-licence"]).exit_code == 0
     assert "tiny" in run.invoke(app, ["backbone", "list"]).output
     shown = run.invoke(app, ["backbone", "show", "termed"])

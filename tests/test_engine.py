@@ -15,7 +15,7 @@ from core.engine.sampling import Greedy, Sample
 from core.errors import BadInput, BadSetting, Damaged, MissingAdapter
 
 PROMPTS = [[0, 40, 50], [0], [0, 60, 61, 62, 63, 64, 65, 66], [0, 70, 71]]
-MARKS = [80, 90, 100]
+LABEL_TOKENS = [80, 90, 100]
 
 
 @pytest.fixture
@@ -32,22 +32,24 @@ def engine(backbone) -> Engine:
 
 
 def test_ranks_are_probabilities_over_the_marks(engine):
-    rows = engine.rank("a", PROMPTS, MARKS)
+    rows = engine.rank("a", PROMPTS, LABEL_TOKENS)
     assert rows.shape == (4, 3)
     assert torch.allclose(rows.sum(1), torch.ones(4))
-    assert engine.rank("a", [], MARKS).shape == (0, 3)
+    assert engine.rank("a", [], LABEL_TOKENS).shape == (0, 3)
 
 
 def test_a_padded_row_is_ranked_as_it_is_alone(engine):
-    together = engine.rank("a", PROMPTS, MARKS)
+    together = engine.rank("a", PROMPTS, LABEL_TOKENS)
     for row, prompt in zip(together, PROMPTS, strict=True):
-        assert torch.allclose(row, engine.rank("a", [prompt], MARKS)[0], atol=1e-6)
+        assert torch.allclose(row, engine.rank("a", [prompt], LABEL_TOKENS)[0], atol=1e-6)
 
 
 def test_a_rank_is_the_softmax_of_the_models_own_logits(engine):
     with torch.no_grad(), engine.adapters.use("b") as model:
-        logits = model(input_ids=torch.tensor([PROMPTS[2]])).logits[0, -1, MARKS]
-    assert torch.allclose(engine.rank("b", [PROMPTS[2]], MARKS)[0], logits.softmax(0), atol=1e-6)
+        logits = model(input_ids=torch.tensor([PROMPTS[2]])).logits[0, -1, LABEL_TOKENS]
+    assert torch.allclose(
+        engine.rank("b", [PROMPTS[2]], LABEL_TOKENS)[0], logits.softmax(0), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("adapter", [None, "a", "b"])
@@ -116,10 +118,10 @@ def test_others_are_served_while_a_stream_waits_and_after_it_is_left(engine):
     stream = engine.stream("a", PROMPTS[0], max_new_tokens=50)
     next(stream)
     with ThreadPoolExecutor(1) as pool:
-        busy = pool.submit(engine.rank, "b", PROMPTS, MARKS).result(timeout=30)
+        busy = pool.submit(engine.rank, "b", PROMPTS, LABEL_TOKENS).result(timeout=30)
         pool.submit(next, stream).result(timeout=30)  # another thread may go on with it
         stream.close()
-        free = pool.submit(engine.rank, "b", PROMPTS, MARKS).result(timeout=30)
+        free = pool.submit(engine.rank, "b", PROMPTS, LABEL_TOKENS).result(timeout=30)
     assert torch.equal(busy, free)
 
 
@@ -134,13 +136,13 @@ def test_streams_of_two_adapters_do_not_mix(engine):
 
 def test_threads_with_different_adapters_always_get_their_own_answers(engine):
     names = [None, "a", "b"]
-    alone = {name: engine.rank(name, PROMPTS, MARKS) for name in names}
+    alone = {name: engine.rank(name, PROMPTS, LABEL_TOKENS) for name in names}
     wrong: list[str | None] = []
 
     def ask(offset: int) -> None:
         for turn in range(15):
             name = names[(offset + turn) % 3]
-            if not torch.allclose(engine.rank(name, PROMPTS, MARKS), alone[name], atol=1e-5):
+            if not torch.allclose(engine.rank(name, PROMPTS, LABEL_TOKENS), alone[name], atol=1e-5):
                 wrong.append(name)
 
     threads = [threading.Thread(target=ask, args=(offset,)) for offset in range(6)]
@@ -152,15 +154,15 @@ def test_threads_with_different_adapters_always_get_their_own_answers(engine):
 
 
 def test_an_error_in_the_middle_does_not_leak_its_adapter(engine):
-    bare = engine.rank(None, PROMPTS, MARKS)
+    bare = engine.rank(None, PROMPTS, LABEL_TOKENS)
 
     def failing(written: list[int]) -> list[int]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         engine.write("a", PROMPTS[:1], max_new_tokens=5, allowed=[failing])
-    assert torch.equal(engine.rank(None, PROMPTS, MARKS), bare)
-    logits = engine.backbone.model(input_ids=torch.tensor(PROMPTS[:1])).logits[0, -1, MARKS]
+    assert torch.equal(engine.rank(None, PROMPTS, LABEL_TOKENS), bare)
+    logits = engine.backbone.model(input_ids=torch.tensor(PROMPTS[:1])).logits[0, -1, LABEL_TOKENS]
     assert torch.allclose(logits.softmax(0), bare[0], atol=1e-6)
 
 
@@ -205,12 +207,12 @@ def test_nothing_is_written_beyond_the_context(engine):
     with pytest.raises(BadInput, match="does not fit"):
         engine.write("a", [[40] * 256], max_new_tokens=1)
     with pytest.raises(BadInput, match="0 tokens"):
-        engine.rank("a", [[]], MARKS)
+        engine.rank("a", [[]], LABEL_TOKENS)
 
 
 def test_an_unknown_adapter_is_named(engine):
     with pytest.raises(MissingAdapter, match="No adapter 'c' is loaded; loaded: a, b"):
-        engine.rank("c", PROMPTS, MARKS)
+        engine.rank("c", PROMPTS, LABEL_TOKENS)
 
 
 @pytest.mark.parametrize("length", [0, -1, 10**9, 2.5, True])

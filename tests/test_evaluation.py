@@ -21,7 +21,7 @@ from core.task import Criterion, Example
 from finetune.data.examples import Reading, read_examples
 from finetune.data.training_data import Request, gather
 from finetune.evaluation import comparison
-from finetune.evaluation.comparison import Contestant
+from finetune.evaluation.comparison import System
 from finetune.evaluation.contamination import rows_of
 from finetune.report import render
 from finetune.report.build import build
@@ -65,15 +65,15 @@ def trained(tmp_path_factory, tokenizer):
     """One engine with three adapters: taught well, with turned labels, and with one label only."""
     folder = tmp_path_factory.mktemp("evaluation")
     engine = Engine(backbones.create("nano", tokenizer, seed=0))
-    lessons = {
+    sets = {
         "good": rows(PLACES[:5]),
         "mislabelled": rows(PLACES[:5], ("negative", "positive")),
         "constant": rows(PLACES[:2], ("positive", "positive")),
     }
-    for name, lesson in lessons.items():
+    for name, training_set in sets.items():
         request = Request(
             task=TASK,
-            sources=(written(folder / f"{name}.jsonl", lesson),),
+            sources=(written(folder / f"{name}.jsonl", training_set),),
             settings=QUICK,
             output=folder / name,
             device="cpu",
@@ -100,9 +100,9 @@ FEW = [
 def judged(engine: Engine, reading: Reading, name: str, **about) -> Results:
     task = about.get("task", TASK)
     asked = [
-        Contestant("base", "base", Application(task, engine)),
-        *(Contestant(n, "adapter", Application(TASK, engine, n)) for n in about.get("beside", ())),
-        Contestant(name, "adapter", Application(task, engine, name)),
+        System("base", "base", Application(task, engine)),
+        *(System(n, "adapter", Application(TASK, engine, n)) for n in about.get("beside", ())),
+        System(name, "adapter", Application(task, engine, name)),
     ]
     found = comparison.evaluate(
         asked,
@@ -194,7 +194,7 @@ def test_a_baseline_with_other_rows_is_starved_and_nothing_better_is_claimed(tra
 
 
 def test_next_to_the_bare_backbone_no_baseline_is_starved(trained, unseen):
-    asked = [Contestant("base", "base", Application(TASK, trained[0]))]
+    asked = [System("base", "base", Application(TASK, trained[0]))]
     found = comparison.evaluate(asked, unseen, FEW, name="toy", own=False)
     results = build(found, commands=(), resamples=300)
     assert not results.verdict.starved
@@ -238,7 +238,7 @@ def test_further_comparisons_are_corrected_for_how_many_there_are(trained, unsee
 
 def test_documents_are_searched_and_counted(trained, unseen):
     engine, _ = trained
-    asked = [Contestant("good", "adapter", Application(TASK, engine, "good"))]
+    asked = [System("good", "adapter", Application(TASK, engine, "good"))]
     found = comparison.evaluate(asked, unseen, FEW, name="toy")
     texts = (text for text in ("Nothing to see.", "The mill stood by the river.", "天气很好"))
     results = build(found, commands=(), resamples=300, documents={"pre-training": texts})

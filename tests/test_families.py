@@ -78,10 +78,10 @@ def test_an_adapter_survives_the_disk_and_stock_peft_reads_it(checkpoint, tmp_pa
     engine.adapters.save("own", tmp_path / "adapter")
     again = Engine(backbones.load(checkpoint))
     again.adapters.load("own", tmp_path / "adapter")
-    marks = list(range(20, 40))
-    expected = engine.rank("own", PROMPTS, marks)
-    assert torch.allclose(again.rank("own", PROMPTS, marks), expected, atol=1e-6)
-    assert not torch.allclose(again.rank(None, PROMPTS, marks), expected)
+    label_tokens = list(range(20, 40))
+    expected = engine.rank("own", PROMPTS, label_tokens)
+    assert torch.allclose(again.rank("own", PROMPTS, label_tokens), expected, atol=1e-6)
+    assert not torch.allclose(again.rank(None, PROMPTS, label_tokens), expected)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -95,13 +95,15 @@ def test_an_adapter_survives_the_disk_and_stock_peft_reads_it(checkpoint, tmp_pa
 
 def test_padding_changes_no_answer(checkpoint):
     engine = adapted(checkpoint)
-    marks = list(range(20, 40))
-    together = engine.rank("own", PROMPTS, marks)
+    label_tokens = list(range(20, 40))
+    together = engine.rank("own", PROMPTS, label_tokens)
     written = engine.write("own", PROMPTS, max_new_tokens=8)
     rows = [Encoded(prompt, 1) for prompt in PROMPTS]
     weighed = engine.log_likelihood("own", rows)
     for place, prompt in enumerate(PROMPTS):
-        assert torch.allclose(engine.rank("own", [prompt], marks)[0], together[place], atol=1e-5)
+        assert torch.allclose(
+            engine.rank("own", [prompt], label_tokens)[0], together[place], atol=1e-5
+        )
         assert engine.write("own", [prompt], max_new_tokens=8)[0] == written[place]
         assert engine.log_likelihood("own", [rows[place]])[0] == pytest.approx(
             weighed[place], abs=1e-3

@@ -105,11 +105,11 @@ def test_the_split_that_is_scored_picks_no_checkpoint(tmp_path):
     (folder / "validation.jsonl").write_bytes(train.read_bytes()[:2000].rpartition(b"\n")[0])
     request = asked(tmp_path)
     request = Request(**{**vars(request), "sources": (str(folder),)})
-    material = gather(request)
+    splits = gather(request)
     validation = read_examples(request.task, [str(folder)], split="validation")
-    assert material.test.digest == validation.digest
-    held_out = {example.input for example in material.validation.examples}
-    assert held_out and not held_out & {example.input for example in material.train.examples}
+    assert splits.test.digest == validation.digest
+    held_out = {example.input for example in splits.validation.examples}
+    assert held_out and not held_out & {example.input for example in splits.train.examples}
 
 
 def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokenizer):
@@ -117,12 +117,12 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
     learned(whole, backbones.create("nano", tokenizer))
     broken = asked(tmp_path, "broken", settings={"max_steps": 8, "eval_steps": 3})
     engine = Engine(backbones.create("nano", tokenizer))
-    material = gather(broken)
-    lesson = sft.Lesson(
+    splits = gather(broken)
+    training_set = sft.TrainingSet(
         task=broken.task,
-        rows=dry_run.encode(broken.task, material.train.examples, engine.backbone, broken.settings),
-        validation=material.validation.examples,
-        data_hash=material.digest,
+        rows=dry_run.encode(broken.task, splits.train.examples, engine.backbone, broken.settings),
+        validation=splits.validation.examples,
+        data_hash=splits.digest,
     )
     broken.output.mkdir()
 
@@ -131,7 +131,7 @@ def test_a_resumed_run_ends_bit_by_bit_as_an_uninterrupted_one(tmp_path, tokeniz
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="--resume"):
-        sft.train(engine, lesson, broken.settings, broken.output, device="cpu", report=stop)
+        sft.train(engine, training_set, broken.settings, broken.output, device="cpu", report=stop)
     again = Request(**{**vars(broken), "resume": True})
     learned(again, backbones.create("nano", tokenizer))
     name = "adapter/adapter_model.safetensors"

@@ -1,4 +1,4 @@
-"""The share of the roof counts what is computed, and never more."""
+"""The FLOPs utilization counts what is computed, and never more."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def task() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def evaluation(task) -> Evaluation:
-    """Two contestants, one of which always says what is right."""
+    """Two systems, one of which always says what is right."""
     examples, said = made("translation", 3)
     right = tuple(
         one.model_copy(update={"text": example.answers[0]})

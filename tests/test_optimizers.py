@@ -173,7 +173,7 @@ def test_a_guard_goes_on_from_its_memory(seen):
 def test_bf16_pays_where_it_is_clearly_faster(bf16, pays):
     one = Machine(device="cpu", cores=2, memory=2**30, flops_fp32=1e9, flops_bf16=bf16 * 1e9)
     assert one.bf16_pays is pays
-    assert one.roof(True) == bf16 * 1e9 and one.roof(False) == 1e9
+    assert one.peak_flops(True) == bf16 * 1e9 and one.peak_flops(False) == 1e9
 
 
 def test_the_machine_is_measured_once():

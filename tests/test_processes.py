@@ -16,6 +16,8 @@ import torch
 from core import backbone as backbones
 from core.backbone import presets
 from core.engine.prompting import Encoded
+from core.errors import BadSetting
+from finetune.training import processes
 from finetune.training.collation import answer_loss, collate, share
 from tests.test_finetuning import reviews
 
@@ -24,6 +26,13 @@ KEYS = (
     *("--per-device-train-batch-size", "5", "--logging-steps", "1", "--eval-steps", "3"),
     *("--max-eval-rows", "16", "--bf16", "off", "--learning-rate", "0.01", "--max-test-rows", "0"),
 )
+
+
+@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED"])
+def test_a_model_in_shards_is_refused_before_the_work(kind, monkeypatch):
+    monkeypatch.setenv(f"ACCELERATE_USE_{kind}", "true")
+    with pytest.raises(BadSetting, match=f"{kind} cuts .* torchrun"):
+        processes.start("cpu")
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])

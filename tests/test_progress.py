@@ -24,7 +24,7 @@ def last_line(console: Console) -> str:
 
 def seen(step: int) -> loop.Progress:
     return loop.Progress(
-        step=step, steps=12_345, loss=0.6931, tokens_per_second=12_345.6, share_of_roof=0.55,
+        step=step, steps=12_345, loss=0.6931, tokens_per_second=12_345.6, flops_utilization=0.55,
         metrics={"macro_f1": 0.81234, "bits_per_byte": 1.23456},
     )  # fmt: skip
 

@@ -83,7 +83,7 @@ def test_what_changes_no_prompt_changes_no_identity(tmp_path, monkeypatch, old, 
         ('== "zh"', '== "en"'),
         ("from core.language import language_of", "language_of = lambda text: text[:2]"),
     ],
-    ids=["branch", "constant", "helper", "property", "labels", "condition", "other helper"],
+    ids=["branch", "constant", "function", "property", "labels", "condition", "other function"],
 )
 def test_a_branch_that_no_sample_touches_counts(tmp_path, monkeypatch, old, new):
     assert old in PLAIN

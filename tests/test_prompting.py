@@ -9,12 +9,12 @@ import pytest
 import apps
 from core.engine.prompting import (
     answer_budget,
-    choice_marks,
     encode_answer,
     encode_example,
     encode_prompt,
     encode_text,
-    mark_ids,
+    label_spellings,
+    label_token_ids,
 )
 from core.errors import BadInput, BadSetting
 from core.task import Choice, Criterion, Example, Input, Row, Task, Text
@@ -125,20 +125,20 @@ def test_megabytes_are_fitted_quickly(tokenizer):
 
 def test_marks_are_single_distinct_tokens(tokenizer):
     labels = ("negative", "positive")
-    marks, ids = choice_marks(labels, tokenizer), mark_ids(labels, tokenizer)
-    assert [encode_text(mark, tokenizer) for mark in marks] == [[token] for token in ids]
+    spellings, ids = label_spellings(labels, tokenizer), label_token_ids(labels, tokenizer)
+    assert [encode_text(one, tokenizer) for one in spellings] == [[token] for token in ids]
     assert len(set(ids)) == 2
 
 
 @pytest.mark.parametrize("labels", [("好评", "差评"), ("x1", "x2"), ("apple tree", "apple pie")])
 def test_labels_that_begin_alike_get_letters(tokenizer, labels):
-    marks = choice_marks(labels, tokenizer)
-    assert [mark.strip() for mark in marks] == ["A", "B"]
+    spellings = label_spellings(labels, tokenizer)
+    assert [one.strip() for one in spellings] == ["A", "B"]
 
 
 def test_too_many_labels_are_refused(tokenizer):
     with pytest.raises(BadSetting, match="at most 62"):
-        choice_marks(tuple(f"x{number}" for number in range(63)), tokenizer)
+        label_spellings(tuple(f"x{number}" for number in range(63)), tokenizer)
 
 
 def test_an_answer_is_a_space_its_tokens_and_end_of_text(tokenizer):
@@ -149,7 +149,9 @@ def test_an_answer_is_a_space_its_tokens_and_end_of_text(tokenizer):
 
 def test_a_chosen_answer_is_its_mark(tokenizer):
     task = made(answer=Choice(labels=("ham", "spam")))
-    assert encode_answer(task, "spam", tokenizer) == [mark_ids(("ham", "spam"), tokenizer)[1]]
+    assert encode_answer(task, "spam", tokenizer) == [
+        label_token_ids(("ham", "spam"), tokenizer)[1]
+    ]
     with pytest.raises(BadInput, match="no label"):
         encode_answer(task, "eggs", tokenizer)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from test_store import names, passport
 
+from commands import adapter_table
 from core import store
 from core.adapters import registry
 from core.adapters.configuration import configuration_hash
@@ -150,3 +151,32 @@ def test_leftovers_are_no_versions(tmp_path):
     for leftover in (".2.x7f3", "notes", "²"):
         (registry.root() / NANO / "spam" / leftover).mkdir()
     assert list(registry.versions("spam", NANO)) == [1]
+
+
+BROKEN = {
+    "no seal that fits": lambda text: text.replace("rows.csv", "other.csv"),
+    "no JSON": lambda text: text[:40],
+    "nested without end": lambda _: "[" * 100_000,
+    "no passport": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("place", ["installed", "shipped"])
+def test_a_broken_passport_is_named_and_the_others_are_listed(damage, place, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
+    shipped = adapter(tmp_path / "shipped" / "adapters" / NANO / "spam", data="shipped.csv")
+    installed = registry.install(adapter(tmp_path / "run"))
+    folder = installed if place == "installed" else shipped
+    text = damage((folder / PASSPORT).read_text().replace("shipped.csv", "rows.csv"))
+    (folder / PASSPORT).unlink() if text is None else (folder / PASSPORT).write_text(text)
+
+    rows = {row["folder"]: row for row in adapter_table.listed(["spam"])}
+    bad, good = rows[str(folder)], rows[str(shipped if place == "installed" else installed)]
+    assert PASSPORT in bad["broken"] and not bad["served"]
+    assert good["served"] and good["backbone"] == NANO and "broken" not in good
+    (line,) = adapter_table.broken(rows.values())
+    assert line.startswith(bad["name"])
+    assert len(adapter_table.drawn(rows.values()).rows) == 2
+    fitting = registry.find("spam", NANO, read_passport(Path(good["folder"])).fingerprint)
+    assert str(fitting) == good["folder"]

@@ -22,7 +22,7 @@ from core.engine.sequences import Request
 from core.errors import BadInput, BadSetting, Closed, MissingAdapter, Overloaded
 
 NAMES = ("a", "b", "c", "d", "e")
-MARKS = (80, 90, 100)
+LABEL_TOKENS = (80, 90, 100)
 PROMPTS = [(0, 40, 50), (0,), (0, *range(60, 90)), (0, 70, 71, 72, 73)]
 
 
@@ -65,7 +65,7 @@ def mixed(names=(None, *NAMES)) -> list[Request]:
     for place, name in enumerate(names):
         for prompt in PROMPTS:
             found.append(asked(name, prompt, max_new_tokens=4 + 5 * place % 17))
-            found.append(asked(name, prompt, marks=MARKS))
+            found.append(asked(name, prompt, label_tokens=LABEL_TOKENS))
             found.append(asked(name, prompt, sampling=Sample(seed=place, top_p=0.9)))
             found.append(asked(name, prompt, targets=(41, 42, 43)))
     return found
@@ -199,10 +199,10 @@ def test_a_deleted_adapter_ends_what_it_began(engine):
 
 
 def test_a_bad_reload_leaves_the_adapter_that_was_there(engine, folders, tmp_path):
-    expected = engine.rank("a", [list(PROMPTS[0])], MARKS)
+    expected = engine.rank("a", [list(PROMPTS[0])], LABEL_TOKENS)
     with pytest.raises(MissingAdapter):
         engine.adapters.load("a", tmp_path)
-    assert torch.equal(engine.rank("a", [list(PROMPTS[0])], MARKS), expected)
+    assert torch.equal(engine.rank("a", [list(PROMPTS[0])], LABEL_TOKENS), expected)
 
 
 @pytest.mark.parametrize("leave", ["cancel", "close"])
@@ -215,7 +215,7 @@ def test_who_goes_away_stops_the_row_and_frees_its_cache(engine, leave):
     written = handle.result(timeout=60)
     assert written.finish == "cancelled"
     assert 1 <= len(written.ids) < 250
-    engine.submit(asked(None, PROMPTS[0], marks=MARKS)).result(timeout=60)
+    engine.submit(asked(None, PROMPTS[0], label_tokens=LABEL_TOKENS)).result(timeout=60)
     assert engine.load.writing == 0 and engine.load.cache_bytes == 0
 
 
@@ -233,7 +233,9 @@ def test_a_long_prompt_is_read_beside_short_ones(backbone):
     order = []
     prompts = [range(1, 200), *(range(1, 4) for _ in range(4))]
     handles = [
-        engine.submit(asked(None, prompt, marks=MARKS), lambda handle: order.append(handle))
+        engine.submit(
+            asked(None, prompt, label_tokens=LABEL_TOKENS), lambda handle: order.append(handle)
+        )
         for prompt in prompts
     ]
     for handle in handles:
@@ -255,7 +257,7 @@ def test_finish_reasons_and_counts(engine):
     assert written(allowed=lambda ids: [9, end][len(ids) > 1 :][:1]) == ("stop", 2, 3, 3)
     assert written(allowed=lambda ids: [end]) == ("stop", 0, 1, 3)
     assert written(allowed=lambda ids: [spelled], stop=("§", text)) == ("stop", 1, 1, 3)
-    assert written(marks=MARKS) == ("stop", 0, 1, 3)
+    assert written(label_tokens=LABEL_TOKENS) == ("stop", 0, 1, 3)
 
 
 def test_log_probabilities_are_those_of_the_model(engine):
@@ -284,7 +286,7 @@ def test_a_full_queue_refuses_and_blocking_calls_wait(backbone):
     with pytest.raises(Overloaded, match="2 requests wait already, and 2 may"):
         engine.submit(asked(None, PROMPTS[0]))
     with ThreadPoolExecutor(1) as pool:
-        patient = pool.submit(engine.rank, None, [list(PROMPTS[0])] * 5, MARKS)
+        patient = pool.submit(engine.rank, None, [list(PROMPTS[0])] * 5, LABEL_TOKENS)
         gate.set()
         assert patient.result(timeout=60).shape == (5, 3)
     assert [handle.result(timeout=60).finish for handle in (busy, *waiting)]
@@ -374,7 +376,7 @@ def test_a_closed_engine_refuses_and_its_thread_ends(backbone):
 
 def test_the_thread_of_a_forgotten_engine_ends(backbone):
     engine = Engine(backbone)
-    engine.rank(None, [[0]], MARKS)
+    engine.rank(None, [[0]], LABEL_TOKENS)
     thread, gone = engine._worker._thread, weakref.ref(engine)
     del engine
     gc.collect()

@@ -10,7 +10,7 @@ from rich.console import Console
 from finetune.report.score_table import table
 
 
-def test_the_table_has_a_row_a_contestant_and_the_interval_of_what_decides() -> None:
+def test_the_table_has_a_row_a_system_and_the_interval_of_what_decides() -> None:
     console = Console(width=80, file=io.StringIO(), record=True)
     results = sentiment()
     console.print(table(results))

@@ -22,7 +22,7 @@ TASK = apps.load("sentiment")
 
 
 def accuracy(right: np.ndarray) -> Counts:
-    """A contestant that is right where `right` is true."""
+    """A system that is right where `right` is true."""
     examples = [
         Example(input=TASK.input(text=str(n)), answers=("positive",)) for n in range(len(right))
     ]
@@ -55,7 +55,7 @@ def test_the_seed_decides_the_interval():
     assert interval(counts, seed=1) == interval(counts, seed=1) != interval(counts, seed=2)
 
 
-def test_equal_contestants_tie_with_no_difference():
+def test_equal_systems_tie_with_no_difference():
     counts = accuracy(np.arange(80) % 4 > 0)
     found = compare(counts, counts, seed=0)
     assert (found.difference, found.low, found.high, found.outcome) == (0, 0, 0, "tie")

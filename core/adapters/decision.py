@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.engine.prompting import choice_marks, first_token
+from core.engine.prompting import first_token, label_spellings
 from core.task import Choice, In, Task
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def write_decision(task: Task[In], tokenizer: PreTrainedTokenizerBase, folder: P
     before, after = framed
     opening = f"{tokenizer.convert_ids_to_tokens(first_token(tokenizer))}{before}"
     config = DecisionConfig(
-        labels={"choice": list(choice_marks(task.answer.labels, tokenizer))},
+        labels={"choice": list(label_spellings(task.answer.labels, tokenizer))},
         temperature={"choice": 1.0},
         chat_template=f"{_literal(opening)}{{{{- state -}}}}{_literal(after)}",
     )

@@ -63,7 +63,11 @@ class Learned(BaseModel):
     sources: tuple[str, ...]
     """Files and folders where they stood, or hub ids."""
     columns_map: dict[str, str] = {}
+    labels: dict[str, str | None] = {}
+    """What is written → the label; None leaves the row out."""
+    encoding: str | None = None
     limit: int | None = None
+    """Rows of each source; None are all."""
     data_hash: str
     """Of the rows that they gave."""
 
@@ -173,7 +177,7 @@ def read_values(folder: Path) -> dict[str, Any]:
         raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.")
     try:
         values = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Damaged(f"{path} is damaged: {error}.") from error
     if not isinstance(values, dict):
         raise Damaged(f"{path} is damaged: it holds no values.")

@@ -60,7 +60,7 @@ class _Bytes:
 
     def next(self, written: tuple[int, ...]) -> set[int]:
         places, data = self._fitting(written), self._data
-        # The joint's space comes first or not at all, and is no part of the span.
+        # The separator's space comes first or not at all, and is no part of the span.
         openings = ("", " ") if not written else ("",)
         found = {
             token

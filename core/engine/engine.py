@@ -90,14 +90,15 @@ class Engine:
         return self._put(requests, None, wait=True) if requests else []
 
     def rank(
-        self, adapter: str | None, prompts: Sequence[list[int]], marks: Sequence[int]
+        self, adapter: str | None, prompts: Sequence[list[int]], label_tokens: Sequence[int]
     ) -> Tensor:
-        """Probabilities (prompts, marks) of the marks as next token, summing to 1 over the marks."""
+        """Probabilities (prompts, labels) of the label tokens as next token, summing to 1 over them."""
         requests = [
-            Request(prompt=tuple(prompt), adapter=adapter, marks=tuple(marks)) for prompt in prompts
+            Request(prompt=tuple(prompt), adapter=adapter, label_tokens=tuple(label_tokens))
+            for prompt in prompts
         ]
         rows = [written.probabilities for written in self._answers(requests)]
-        return torch.tensor(rows).reshape(len(prompts), len(marks))
+        return torch.tensor(rows).reshape(len(prompts), len(label_tokens))
 
     def write(
         self,
@@ -195,7 +196,7 @@ class Engine:
         return [row.handle for row in rows]
 
     def _check(self, request: Request) -> None:
-        writes = not request.marks and not request.targets
+        writes = not request.label_tokens and not request.targets
         length, context = len(request.prompt) + len(request.targets), self.backbone.context
         if writes:
             check_length(request.max_new_tokens, context)
@@ -206,7 +207,7 @@ class Engine:
                 "Shorten the input."
             )
         size = self.backbone.model.config.get_text_config().vocab_size
-        for token in (*request.prompt, *request.targets, *request.marks):
+        for token in (*request.prompt, *request.targets, *request.label_tokens):
             if not 0 <= token < size:
                 raise BadInput(f"{token} is no token; tokens are from 0 to {size - 1}.")
         if not all(request.stop):

@@ -1,4 +1,4 @@
-"""From an input to token ids: fitting into the context, answers and the marks of a choice."""
+"""From an input to token ids: fitting into the context, answers and the tokens of labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import BadInput, BadSetting
-from core.task import Choice, Example, In, Span, Task, joint
+from core.task import Choice, Example, In, Span, Task, separator
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -134,43 +134,43 @@ def _longest_token(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def choice_marks(labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+def label_spellings(labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
     """One distinct single-token text a label: the label, how it begins, or else a letter."""
 
     def ids(text: str) -> list[int]:
         return encode_text(text, tokenizer)
 
-    def usable(marks: tuple[str, ...]) -> bool:
-        tokens = [ids(mark) for mark in marks]
+    def usable(spellings: tuple[str, ...]) -> bool:
+        tokens = [ids(one) for one in spellings]
         single = all(len(token) == 1 for token in tokens)
         return single and len({token[0] for token in tokens}) == len(labels)
 
     words = tuple(f" {label}" for label in labels)
     openings = tuple(str(tokenizer.decode(ids(word)[:1])) for word in words)
     letters = tuple(_LETTERS[: len(labels)])
-    for marks in (words, openings, tuple(f" {letter}" for letter in letters), letters):
-        if len(marks) == len(labels) and usable(marks):
-            return marks
+    for spellings in (words, openings, tuple(f" {letter}" for letter in letters), letters):
+        if len(spellings) == len(labels) and usable(spellings):
+            return spellings
     raise BadSetting(
         f"The tokenizer has no single tokens to tell {len(labels)} labels apart; "
         f"at most {len(_LETTERS)} are possible."
     )
 
 
-def mark_ids(labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The token of each mark, in the order of the labels."""
-    return [encode_text(mark, tokenizer)[0] for mark in choice_marks(labels, tokenizer)]
+def label_token_ids(labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The token of each spelling, in the order of the labels."""
+    return [encode_text(one, tokenizer)[0] for one in label_spellings(labels, tokenizer)]
 
 
 def encode_answer(
     task: Task[In], answer: str, tokenizer: PreTrainedTokenizerBase, *, space: str = " "
 ) -> list[int]:
-    """A choice is its one mark; a text is `space` (the joint), its tokens, and end-of-text."""
+    """A choice is the one token of its label; a text is `space` (the separator), its tokens, and end-of-text."""
     if isinstance(task.answer, Choice):
         labels = task.answer.labels
         if answer not in labels:
             raise BadInput(f"{answer!r} is no label; labels: {', '.join(labels)}.")
-        return [mark_ids(labels, tokenizer)[labels.index(answer)]]
+        return [label_token_ids(labels, tokenizer)[labels.index(answer)]]
     return [*encode_text(space + answer, tokenizer), int(tokenizer.eos_token_id)]
 
 
@@ -187,7 +187,7 @@ def encode_example(
     The prompt has at least the room it has in serving. An answer cut there has no end-of-text.
     `around_answer` cuts a passage around the answer that would be cut off with its end.
     """
-    space = joint(task.prompt(example.input))
+    space = separator(task.prompt(example.input))
     answer = encode_answer(task, example.answers[0], tokenizer, space=space)
     room = context - min(len(answer), answer_budget(task, context))
     prompt = encode_prompt(task, example.input, tokenizer, room)

@@ -51,7 +51,7 @@ class Row:
     @property
     def writes(self) -> bool:
         """Whether it goes on after its prompt was read."""
-        return not self.request.marks and not self.request.targets
+        return not self.request.label_tokens and not self.request.targets
 
     @property
     def room(self) -> int:
@@ -68,8 +68,8 @@ class Row:
         self.chance = generators(self.request.sampling, 1, device)
 
     def rank(self, logits: Tensor) -> tuple[float, ...]:
-        """Probabilities of the marks as next token, from logits (vocabulary,)."""
-        return tuple(torch.softmax(logits[list(self.request.marks)], -1).tolist())
+        """Probabilities of the label tokens as next token, from logits (vocabulary,)."""
+        return tuple(torch.softmax(logits[list(self.request.label_tokens)], -1).tolist())
 
     def weigh(self, logits: Tensor, first: int) -> None:
         """Add the cost of the targets from `first` on, from logits (targets, vocabulary)."""

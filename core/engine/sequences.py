@@ -26,7 +26,7 @@ Told = Callable[["Handle"], None]
 class Request:
     """One row: a prompt and what is wanted after it. Exactly one of three things is done:
 
-    `marks` are ranked (a closed answer); `targets` are weighed; else an answer is written.
+    `label_tokens` are ranked (a closed answer); `targets` are weighed; else an answer is written.
     """
 
     prompt: tuple[int, ...]
@@ -39,7 +39,7 @@ class Request:
     """Texts that end the answer; the tokens that spell them are written still."""
     logprobs: int | None = None
     """With a number, each token comes with its log-probability and so many alternatives."""
-    marks: tuple[int, ...] = ()
+    label_tokens: tuple[int, ...] = ()
     targets: tuple[int, ...] = ()
 
 
@@ -64,7 +64,7 @@ class Written:
     """Tokens that were computed, end-of-text included."""
     logprobs: tuple[TokenLogprob, ...] = ()
     probabilities: tuple[float, ...] = ()
-    """Of the marks, summing to 1."""
+    """Of the label tokens, summing to 1."""
     nats: float = 0.0
     """Negative log-likelihood of the targets."""
 

@@ -100,7 +100,7 @@ def _line(said: Said) -> str:
 def _score(folder: Path, passport: Passport) -> str:
     """The verdict opens the card; an adapter without a card shows the scores of its passport."""
     path = folder / CARD
-    card = path.read_text("utf-8") if path.is_file() else ""
+    card = path.read_text("utf-8", errors="replace") if path.is_file() else ""
     found = verdict(card)
     if found is None:
         return _values(passport)

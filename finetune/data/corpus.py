@@ -16,7 +16,7 @@ import numpy.typing as npt
 from core import store
 from core.errors import BadData, BadSetting, Mismatch, nearest
 from core.language import language_of
-from core.task import Task, joint
+from core.task import Task, separator
 from finetune import data
 from finetune.data import Problem
 from finetune.data.examples import read_examples
@@ -134,7 +134,7 @@ def _read(one: Part, tasks: Mapping[str, Task[Any]]) -> Iterator[str]:
     task = tasks[one.task]
     for example in read_examples(task, [one.path], split=one.split, limit=one.limit).examples:
         prompt = task.prompt(example.input)
-        yield f"{prompt}{joint(prompt)}{example.answers[0]}"
+        yield f"{prompt}{separator(prompt)}{example.answers[0]}"
 
 
 def _digest(train: list[str], held_out: list[str], tokenizer: PreTrainedTokenizerBase) -> str:

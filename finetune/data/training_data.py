@@ -1,4 +1,4 @@
-"""What a fine-tuning is asked for, and its rows on their three sides. Loads no torch."""
+"""What a fine-tuning is asked for, and its rows in three splits. Loads no torch."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Request(Generic[In]):
 
 
 @dataclass(frozen=True)
-class Material(Generic[In]):
-    """Rows on their three sides: to learn, to pick the checkpoint, to score."""
+class Splits(Generic[In]):
+    """Rows in three splits: to learn, to pick the checkpoint, to score."""
 
     train: Reading[In]
     validation: Reading[In]
@@ -77,7 +77,7 @@ def _holds_run(folder: Path) -> bool:
     return any(folder.glob("config.yaml")) or any(folder.glob("seed-*/config.yaml"))
 
 
-def gather(request: Request[In]) -> Material[In]:
+def gather(request: Request[In]) -> Splits[In]:
     """Read all rows. The split that is scored never picks the checkpoint.
 
     Where every source has a validation split that is not scored, it picks; otherwise rows held
@@ -105,10 +105,10 @@ def gather(request: Request[In]) -> Material[In]:
     scored = request.test or tuple(s for s in request.sources if _scored(s))
     empty: Reading[In] = Reading(by_row=())
     if not scored or not settings.max_test_rows:
-        return Material(train, validation, empty, digest)
+        return Splits(train, validation, empty, digest)
     test = read_test(task, scored, **read)
     test, _ = _at_most(test, task, settings.max_test_rows, settings.seed)
-    return Material(train, validation, test, digest)
+    return Splits(train, validation, test, digest)
 
 
 def _picks(request: Request[Any], source: str) -> bool:

@@ -1,4 +1,4 @@
-"""What one contestant said to every example, whether it is an adapter, the bare backbone or a baseline."""
+"""What one system said to every example, whether it is an adapter, the bare backbone or a baseline."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Kind = Literal["baseline", "base", "adapter"]
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """In the order of the examples; a contestant may write, weigh, or both."""
+    """In the order of the examples; a system may write, weigh, or both."""
 
     name: str
     kind: Kind
     predictions: tuple[Prediction, ...] = ()
-    """Empty where the contestant only weighs texts, such as a language model of n-grams."""
+    """Empty where the system only weighs texts, such as a language model of n-grams."""
     likelihoods: tuple[Likelihood, ...] = ()
-    """Empty where the task has no metric of a language model, or the contestant cannot weigh."""
+    """Empty where the task has no metric of a language model, or the system cannot weigh."""
     seconds: float = 0.0
     learns: bool = False
     """A baseline that learned from training rows: with few or other rows it is easily beaten."""

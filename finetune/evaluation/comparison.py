@@ -1,4 +1,4 @@
-"""Sources and contestants → everyone's answers to the same rows, beside what costs nothing."""
+"""Sources and systems → everyone's answers to the same rows, beside what costs nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from finetune.evaluation.scoring import Score, answer, score_of
 
 
 @dataclass(frozen=True)
-class Contestant(Generic[In]):
+class System(Generic[In]):
     """Someone who is asked."""
 
     name: str
@@ -126,7 +126,7 @@ class Evaluation(Generic[In]):
 
 
 def evaluate(
-    contestants: Sequence[Contestant[In]],
+    systems: Sequence[System[In]],
     reading: Reading[In],
     train: Sequence[Example[In]],
     *,
@@ -137,24 +137,24 @@ def evaluate(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation[In]:
-    """Ask everyone the same; the last contestant is the subject.
+    """Ask everyone the same; the last system is the subject.
 
     Baselines learn from `train`; `own` says whether the subject did, `seen` what else it learned.
     """
-    task, examples = contestants[-1].application.task, reading.examples
+    task, examples = systems[-1].application.task, reading.examples
     if not examples:
         raise BadData(f"{name} holds no rows to score.")
     began = time.perf_counter()
     free = baselines(task, train, examples, seed=seed) if against_baselines else []
     asked: list[Answers] = []
-    for number, one in enumerate(contestants):
+    for number, one in enumerate(systems):
         asked.append(
             answer(
                 one.application,
                 examples,
                 name=one.name,
                 kind=one.kind,
-                progress=_share(progress, number, len(contestants)),
+                progress=_share(progress, number, len(systems)),
             )
         )
     return Evaluation(
@@ -185,7 +185,7 @@ def without(reading: Reading[In], dropped: Sequence[int]) -> Reading[In]:
 def _share(
     progress: Callable[[int, int], None] | None, number: int, all_: int
 ) -> Callable[[int, int], None] | None:
-    """The progress of one contestant among all."""
+    """The progress of one system among all."""
     if progress is None:
         return None
     return lambda done, total: progress(number * total + done, all_ * total)

@@ -8,15 +8,24 @@ from pathlib import Path
 from core.adapters.passport import Learned, Passport
 from core.errors import QuintetError
 from core.task import Example, In, Task
+from finetune.data import Layout, layout_of
 from finetune.data.examples import read_examples
 
 
 def described(
     sources: Sequence[str], columns_map: Mapping[str, str], limit: int | None, digest: str
 ) -> Learned:
-    """For the passport: files by their whole path, hub ids as they are."""
+    """For the passport: files by their whole path, hub ids as they are, and how they were read."""
     found = tuple(str(Path(one).resolve()) if Path(one).exists() else one for one in sources)
-    return Learned(sources=found, columns_map=dict(columns_map), limit=limit, data_hash=digest)
+    layout = layout_of(columns_map)
+    return Learned(
+        sources=found,
+        columns_map=dict(layout.columns),
+        labels=dict(layout.labels),
+        encoding=layout.encoding,
+        limit=limit,
+        data_hash=digest,
+    )
 
 
 def own_training(task: Task[In], passport: Passport | None) -> tuple[Example[In], ...] | None:
@@ -38,8 +47,12 @@ def own_training(task: Task[In], passport: Passport | None) -> tuple[Example[In]
 def _rows(task: Task[In], one: Learned) -> tuple[Example[In], ...] | None:
     try:
         reading = read_examples(
-            task, one.sources, columns_map=one.columns_map, limit=one.limit, tolerate=1.0
+            task, one.sources, columns_map=_layout(one), limit=one.limit, tolerate=1.0
         )
     except QuintetError:  # moved, deleted, or not to be had from the hub
         return None
     return reading.examples if reading.digest == one.data_hash else None
+
+
+def _layout(one: Learned) -> Layout:
+    return Layout(columns=one.columns_map, labels=one.labels, encoding=one.encoding)

@@ -1,4 +1,4 @@
-"""A closer look at the subject: curves, calibration, slices, and its worst mistakes."""
+"""The subject in detail: curves, calibration, slices, and its worst mistakes."""
 
 from __future__ import annotations
 

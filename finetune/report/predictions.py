@@ -1,4 +1,4 @@
-"""Every prediction of every contestant, one row an example, as a parquet file."""
+"""Every prediction of every system, one row an example, as a parquet file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "predictions.parquet"
 
 
 def write(found: Evaluation[Any], folder: Path) -> Path:
-    """Columns: row, source, part, language, the fields of the input, answers, and of each contestant
+    """Columns: row, source, part, language, the fields of the input, answers, and of each system
     the prediction, probabilities, what was not read, and the nats of the right answer.
 
     The file appears whole or not at all.
@@ -29,7 +29,7 @@ def write(found: Evaluation[Any], folder: Path) -> Path:
 
 
 def rows(found: Evaluation[Any]) -> list[dict[str, Any]]:
-    """As they stand in the file; contestants by their name, in front of a dot."""
+    """As they stand in the file; systems by their name, in front of a dot."""
     made = []
     for row, (example, source) in enumerate(
         zip(found.examples, found.reading.origins, strict=True)

@@ -26,7 +26,7 @@ class Measured(Part):
 
 
 class Entry(Part):
-    """One contestant and what it reached."""
+    """One system and what it reached."""
 
     name: str
     kind: Literal["baseline", "base", "adapter"]
@@ -67,7 +67,7 @@ class Verdict(Part):
     starved: bool = False
     """It is above a baseline that had other or fewer rows to learn from: no better is claimed."""
     sentence: str
-    """One sentence that a manager understands."""
+    """One sentence that needs no statistics to understand."""
 
 
 class LeakedPair(Part):

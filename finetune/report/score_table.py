@@ -10,7 +10,7 @@ from finetune.report.results import Entry, Results
 
 
 def table(results: Results) -> Table:
-    """A row a contestant, baselines first: the deciding value with its interval, then the others.
+    """A row a system, baselines first: the deciding value with its interval, then the others.
 
     The values of single labels, and all other intervals, are left to the report.
     """

@@ -68,7 +68,8 @@ class Progress:
     steps: int
     loss: float
     tokens_per_second: float
-    share_of_roof: float
+    flops_utilization: float
+    """Model FLOPs a second, as a share of what this machine reaches in one large product."""
     metrics: Mapping[str, float]
 
 
@@ -215,7 +216,7 @@ class _Loop(Generic[Batch]):
 
     def _note(self, loss: float, norm: float, read: int, seconds: float) -> None:
         speed = read / seconds
-        share = self.job.flops_per_token * speed / self.machine.roof(self.bf16)
+        share = self.job.flops_per_token * speed / self.machine.peak_flops(self.bf16)
         if self.state.step % self.settings.logging_steps == 0 or self.state.step == 1:
             rate = self.rates[0] * self.share(self.state.step - 1)
             self._log(loss=loss, grad_norm=norm, learning_rate=rate, tokens_per_second=round(speed))
@@ -225,7 +226,7 @@ class _Loop(Generic[Batch]):
                 steps=self.job.steps,
                 loss=loss,
                 tokens_per_second=speed,
-                share_of_roof=share,
+                flops_utilization=share,
                 metrics=self.state.metrics,
             )
         )

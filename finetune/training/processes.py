@@ -8,10 +8,13 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from core import hardware
+from core.errors import BadSetting
 
 T = TypeVar("T")
 _PATIENCE = timedelta(hours=12)
 """How long the others wait while one validates or scores."""
+_SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
+"""As accelerate's launcher names them to the processes that it starts."""
 
 
 def several() -> bool:
@@ -25,7 +28,11 @@ def first() -> bool:
 
 
 def start(device: str) -> None:
-    """Meet the other processes, and take the first one's measure of the machine for all."""
+    """Meet the other processes, and take the first one's measure of the machine for all.
+
+    Raises `BadSetting` where a launcher asks for a model in shards.
+    """
+    _refuse_shards()
     if not several():
         return
     from accelerate import PartialState
@@ -33,6 +40,17 @@ def start(device: str) -> None:
     place = hardware.pick_device(device)
     PartialState(cpu=place == "cpu", timeout=_PATIENCE)
     hardware.remember(place, by_first(lambda: hardware.measure(place)))
+
+
+def _refuse_shards() -> None:
+    """One process validates and writes for all, so it must have the whole model."""
+    for name in _SHARDED:
+        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("true", "1"):
+            raise BadSetting(
+                f"{name} cuts the model into shards, and one process of ours validates and saves the "
+                "whole of it. Begin with torchrun, or accelerate launch --multi_gpu: every process "
+                "then holds the backbone."
+            )
 
 
 def by_first(work: Callable[[], T]) -> T:

@@ -32,7 +32,7 @@ _SHORT = 192
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson(Generic[In]):
+class TrainingSet(Generic[In]):
     """What is to be learned, and how it is known that it was."""
 
     task: Task[In]
@@ -43,7 +43,7 @@ class Lesson(Generic[In]):
 
 def train(
     engine: Engine,
-    lesson: Lesson[In],
+    training_set: TrainingSet[In],
     settings: FinetuneSettings,
     folder: Path,
     *,
@@ -59,8 +59,8 @@ def train(
     else:
         engine.adapters.create(NAME, settings.lora, seed=settings.seed)
     try:
-        with engine.adapters.training(NAME), attention(engine.backbone, lesson.rows):
-            job = _job(engine, lesson, settings, folder, start)
+        with engine.adapters.training(NAME), attention(engine.backbone, training_set.rows):
+            job = _job(engine, training_set, settings, folder, start)
             return loop.run(job, device=device, resume=resume, begun=begun, report=report)
     finally:
         engine.adapters.delete(NAME)
@@ -155,13 +155,13 @@ def validate(application: Application[In], examples: Sequence[Example[In]]) -> d
 
 def _job(
     engine: Engine,
-    lesson: Lesson[In],
+    training_set: TrainingSet[In],
     settings: FinetuneSettings,
     folder: Path,
     start: Path | None,
 ) -> loop.Job[Batch]:
-    stack, task = engine.adapters, lesson.task
-    batches = plan(lesson.rows, engine.backbone, settings)
+    stack, task = engine.adapters, training_set.task
+    batches = plan(training_set.rows, engine.backbone, settings)
     accumulate = settings.gradient_accumulation_steps
     application = Application(task, engine, NAME)
     a_pass = max(1, math.ceil(batches.per_epoch / accumulate))
@@ -183,13 +183,13 @@ def _job(
         weights=lambda: stack.state(NAME),
         restore=restore,
         share=share,
-        validate=lambda: validate(application, lesson.validation),
+        validate=lambda: validate(application, training_set.validation),
         value=lambda metrics: selected(task, metrics),
         keep_best=lambda: stack.save(NAME, folder / "adapter"),
         start_counts=start is not None,  # a new adapter does nothing yet: it is never kept
-        flops_per_token=flops_per_token(stack.model, lesson.rows),
+        flops_per_token=flops_per_token(stack.model, training_set.rows),
         identity={
-            "data": lesson.data_hash,
+            "data": training_set.data_hash,
             "backbone": engine.backbone.fingerprint,
             "prompt": task.prompt_hash,
             "start": weights_hash(start) if start else "",

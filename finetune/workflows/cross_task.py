@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.application import Application
+from core.errors import QuintetError
 from core.service import Service
 from core.task import Example, Task
 from finetune.evaluation.metrics.counts import count
@@ -42,6 +43,8 @@ class Matrix:
     adapters: tuple[str, ...]
     tasks: tuple[str, ...]
     cells: tuple[Cell, ...]
+    broken: tuple[str, ...] = ()
+    """Why adapters that are installed could not be asked, a line each."""
 
     def cell(self, adapter: str, task: str) -> Cell:
         """The one of that adapter and task."""
@@ -68,7 +71,11 @@ class Matrix:
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
-        return {"cells": [vars(cell) for cell in self.cells], "suspicions": self.suspicions()}
+        return {
+            "cells": [vars(cell) for cell in self.cells],
+            "suspicions": self.suspicions(),
+            "broken": self.broken,
+        }
 
 
 def measure(
@@ -78,16 +85,27 @@ def measure(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Matrix:
     """Every served adapter on every task, with the task's own prompts and rows."""
-    names = [BASE, *(name for name in examples if service.served(name))]
+    opened, broken = _opened(service, [name for name in examples if service.served(name)])
+    names = [BASE, *opened]
     total = len(names) * len(examples)
     cells: list[Cell] = []
     for task, rows in examples.items():
         for name in names:
             progress(len(cells), total)
-            adapter = None if name == BASE else service.application(name).adapter
-            application = Application(service.task(task), service.engine, adapter)
+            application = Application(service.task(task), service.engine, opened.get(name))
             cells.append(_cell(name, application, rows))
-    return Matrix(tuple(names), tuple(examples), tuple(cells))
+    return Matrix(tuple(names), tuple(examples), tuple(cells), tuple(broken))
+
+
+def _opened(service: Service, names: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
+    """Task → its adapter, loaded; a line for each that could not be."""
+    opened, broken = {}, []
+    for name in names:
+        try:
+            opened[name] = service.application(name).adapter
+        except QuintetError as error:
+            broken.append(f"{name} is not asked: {error}")
+    return opened, broken
 
 
 def _cell(name: str, application: Application[Any], examples: Sequence[Example[Any]]) -> Cell:

@@ -15,7 +15,7 @@ from finetune.data.splits import read_test, training_examples
 
 if TYPE_CHECKING:
     from core.service import Service
-    from finetune.evaluation.comparison import Contestant, Evaluation
+    from finetune.evaluation.comparison import Evaluation, System
     from finetune.report.results import Results
     from finetune.report.words import Language
 
@@ -79,7 +79,7 @@ def answers(
     baselines = "baselines" in order.against
     own = own_training(order.task, passport) if baselines else None
     return comparison.evaluate(
-        _contestants(service, order, folder),
+        _systems(service, order, folder),
         reading,
         _others_rows(order) if baselines and own is None else own or (),
         name=", ".join(order.sources),
@@ -131,17 +131,17 @@ def _others_rows(order: Order) -> Sequence[Example[Any]]:
     return training_examples(order.task, order.sources, order.bundled, order.layout)
 
 
-def _contestants(service: Service, order: Order, folder: Path | None) -> list[Contestant[Any]]:
-    from finetune.evaluation.comparison import Contestant
+def _systems(service: Service, order: Order, folder: Path | None) -> list[System[Any]]:
+    from finetune.evaluation.comparison import System
 
     name = order.task.name
-    base = Contestant("base", "base", service.bare(name))
+    base = System("base", "base", service.bare(name))
     found = [
-        Contestant(one, "adapter", service.application(name, Path(one)))
+        System(one, "adapter", service.application(name, Path(one)))
         for one in order.against
         if one not in OTHERS
     ]
     if folder is None:
         return [*found, base]
-    subject = Contestant("adapter", "adapter", service.application(name, folder))
+    subject = System("adapter", "adapter", service.application(name, folder))
     return [*([base] if "base" in order.against else []), *found, subject]

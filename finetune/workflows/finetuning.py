@@ -16,7 +16,7 @@ from core.engine.engine import Engine
 from core.errors import BadSetting, Mismatch, MissingAdapter
 from core.task import In, Task
 from finetune.data import layout_of
-from finetune.data.training_data import RUNS, Material, Request
+from finetune.data.training_data import RUNS, Request, Splits
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
 from finetune.training import dry_run, learning_rate, memory, processes, sft
@@ -62,24 +62,24 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
     return folder
 
 
-def look(request: Request[In], engine: Engine, material: Material[In]) -> dry_run.Preview:
+def look(request: Request[In], engine: Engine, splits: Splits[In]) -> dry_run.Preview:
     """What the run would learn and cost."""
     request = _fitted(request, engine)
-    rows = dry_run.encode(request.task, material.train.examples, engine.backbone, request.settings)
+    rows = dry_run.encode(request.task, splits.train.examples, engine.backbone, request.settings)
     return dry_run.preview(
         request.task,
-        material.train,
-        material.validation.examples,
+        splits.train,
+        splits.validation.examples,
         rows,
         engine,
         request.settings,
     )
 
 
-def finetune(request: Request[In], engine: Engine, material: Material[In], console: Console) -> Run:
+def finetune(request: Request[In], engine: Engine, splits: Splits[In], console: Console) -> Run:
     """Train, score once on the test rows, and write adapter, passport, card and plot."""
     request, task = _fitted(request, engine), request.task
-    encoded = dry_run.encode(task, material.train.examples, engine.backbone, request.settings)
+    encoded = dry_run.encode(task, splits.train.examples, engine.backbone, request.settings)
     rows = dry_run.learnable(encoded, request.settings.max_bad_fraction)
     batches = sft.plan(rows, engine.backbone, request.settings)
     memory.must_fit(memory.forecast(engine, batches, request.settings), engine)
@@ -89,16 +89,16 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
     if request.resume and (folder / "config.yaml").is_file():
         kept = folder / START
         request = replace(request, start=kept if kept.is_dir() else None)
-    lesson = sft.Lesson(
+    training_set = sft.TrainingSet(
         task=task,
         rows=rows,
-        validation=material.validation.examples,
-        data_hash=material.digest,
+        validation=splits.validation.examples,
+        data_hash=splits.digest,
     )
     with progress.training(console, f"fine-tuning {task.name}") as seen:
         state = sft.train(
             engine,
-            lesson,
+            training_set,
             request.settings,
             folder,
             start=request.start,
@@ -108,16 +108,16 @@ def finetune(request: Request[In], engine: Engine, material: Material[In], conso
             report=seen,
         )
     passport, results = processes.by_first(
-        lambda: _finish(request, engine, material, folder, console)
+        lambda: _finish(request, engine, splits, folder, console)
     )
     return Run(folder, passport, results, state.best)
 
 
 def _finish(
-    request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
+    request: Request[In], engine: Engine, splits: Splits[In], folder: Path, console: Console
 ) -> tuple[Passport, Results]:
     progress.plot_log(folder / "log.jsonl", folder / "loss.png")
-    return run_artifacts.finish(request, engine, material, folder, console)
+    return run_artifacts.finish(request, engine, splits, folder, console)
 
 
 def _fitted(request: Request[In], engine: Engine) -> Request[In]:

@@ -23,7 +23,7 @@ from finetune.training import loop
 
 @contextmanager
 def training(console: Console, title: str) -> Iterator[Callable[[loop.Progress], None]]:
-    """A bar for the loop: loss, tokens a second, share of the machine's roof, time left."""
+    """A bar for the loop: loss, tokens a second, model FLOPs utilization (MFU), time left."""
     columns = (
         TextColumn("{task.description}", table_column=_whole()),
         BarColumn(bar_width=10),
@@ -49,8 +49,8 @@ def _what_fits() -> Column:
 
 def _says(seen: loop.Progress) -> str:
     metrics = " ".join(f"{name} {value:.3f}" for name, value in list(seen.metrics.items())[:2])
-    roof = f" {seen.share_of_roof:.0%} of roof" if seen.share_of_roof else ""
-    return f"loss {seen.loss:.3f} {seen.tokens_per_second:,.0f} tok/s{roof} {metrics}".rstrip()
+    used = f" MFU {seen.flops_utilization:.0%}" if seen.flops_utilization else ""
+    return f"loss {seen.loss:.3f} {seen.tokens_per_second:,.0f} tok/s{used} {metrics}".rstrip()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from finetune.data.examples import Reading
 from finetune.data.splits import read_test
 from finetune.evaluation import comparison, contamination, significance
 from finetune.evaluation.clusters import groups_of, rows_of
-from finetune.evaluation.comparison import Contestant
+from finetune.evaluation.comparison import System
 from finetune.evaluation.metrics.counts import Counts
 from finetune.evaluation.significance import Paired
 
@@ -116,12 +116,8 @@ def decide(
     served = _served(service, name)
     kept, gone = _unseen(service.task(name), reading, [candidate, *([served] if served else [])])
     _enough(service.task(name), kept, gone, least_rows)
-    before = service.application(name, served) if served else service.bare(name)
     found = comparison.evaluate(
-        [
-            Contestant("served", "adapter" if served else "base", before),
-            Contestant("candidate", "adapter", service.application(name, candidate)),
-        ],
+        _both(service, name, candidate, served),
         kept,
         (),
         name="held-out rows",
@@ -143,15 +139,21 @@ def decide(
         left_out=gone,
         value=ours.of_all(),
         value_served=theirs.of_all(),
-        difference=paired.difference,
-        low=paired.low,
-        high=paired.high,
-        p=paired.p,
         margin=allowed,
+        **{name: getattr(paired, name) for name in ("difference", "low", "high", "p")},
         promoted=good,
         reason=reason,
         decided=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     )
+
+
+def _both(service: Service, name: str, candidate: Path, served: Path | None) -> list[System[Any]]:
+    """What is served, or the bare backbone, and the candidate."""
+    before = service.application(name, served) if served else service.bare(name)
+    return [
+        System("served", "adapter" if served else "base", before),
+        System("candidate", "adapter", service.application(name, candidate)),
+    ]
 
 
 def judged(paired: Paired, margin: float, *, sign: int) -> tuple[bool, str]:

@@ -14,7 +14,7 @@ from core import store
 from core.engine.engine import Engine
 from core.engine.prompting import Encoded
 from core.task import Task
-from finetune.data.training_data import Material, Request, gather
+from finetune.data.training_data import Request, Splits, gather
 from finetune.report import score_table
 from finetune.settings import FinetuneSettings
 from finetune.training import dry_run
@@ -81,8 +81,8 @@ def run(
     asked = [_request(task, samples, engine, root, seed) for task in tasks.values()]
     planned = _planned(asked, engine, console)
     stories = []
-    for request, material in planned:
-        story = _tell(request, material, engine, console)
+    for request, splits in planned:
+        story = _tell(request, splits, engine, console)
         results = story.run.results
         console.print(score_table.table(results))
         console.print(f"{results.verdict.sentence}\n{story.change}", markup=False)
@@ -110,19 +110,19 @@ def _request(
 
 def _planned(
     asked: Sequence[Request[Any]], engine: Engine, console: Console
-) -> list[tuple[Request[Any], Material[Any]]]:
+) -> list[tuple[Request[Any], Splits[Any]]]:
     """Each request with its rows, in as many epochs as its share of the time allows; says how long."""
     speed, planned, seconds = _tokens_per_second(engine), [], 0.0
     for request in asked:
-        material = gather(request)
+        splits = gather(request)
         rows = dry_run.encode(
-            request.task, material.train.examples, engine.backbone, request.settings
+            request.task, splits.train.examples, engine.backbone, request.settings
         )
         a_pass = sum(len(row.input_ids) for row in rows) / speed
         epochs = min(SETTINGS.num_train_epochs, _SECONDS / a_pass)
         seconds += epochs * a_pass
         settings = request.settings.model_copy(update={"num_train_epochs": epochs})
-        planned.append((replace(request, settings=settings), material))
+        planned.append((replace(request, settings=settings), splits))
     console.print(
         f"{len(planned)} tasks on {engine.backbone.name} at about {speed:.0f} tokens/s: "
         f"{_minutes(seconds)} of fine-tuning, and about as long again to score before and after.\n"
@@ -153,11 +153,9 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _tell(
-    request: Request[Any], material: Material[Any], engine: Engine, console: Console
-) -> Story:
+def _tell(request: Request[Any], splits: Splits[Any], engine: Engine, console: Console) -> Story:
     began = time.perf_counter()
-    made = finetuning.finetune(request, engine, material, console)
+    made = finetuning.finetune(request, engine, splits, console)
     before = "before" if request.start else "base"
     return Story(request.task, made, before, time.perf_counter() - began)
 

@@ -70,7 +70,7 @@ def _learned(
     if reading.digest != values.get("data_hash"):
         raise Mismatch(
             f"The adapter in {folder} was trained on other rows ({values.get('data_hash')} trained, "
-            f"{reading.digest} here). Give all its sources, with the same --map and --limit."
+            f"{reading.digest} here). Give all its sources, with the same --map, --labels, --encoding and --limit."
         )
     one = described(sources, columns_map, limit, reading.digest).model_dump(mode="json")
     earlier = list(values.get("learned", ()))[:-1]

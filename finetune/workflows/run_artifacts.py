@@ -16,7 +16,7 @@ from core.task import In
 from finetune.data.splits import short
 from finetune.evaluation import ancestry, comparison, contamination
 from finetune.evaluation.ancestry import Ancestry
-from finetune.evaluation.comparison import Contestant, Evaluation
+from finetune.evaluation.comparison import Evaluation, System
 from finetune.evaluation.training_sources import described
 from finetune.report import predictions, render
 from finetune.report.build import build
@@ -26,16 +26,16 @@ from finetune.workflows import progress
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finetune.data.training_data import Material, Request
+    from finetune.data.training_data import Request, Splits
 
 
 def finish(
-    request: Request[In], engine: Engine, material: Material[In], folder: Path, console: Console
+    request: Request[In], engine: Engine, splits: Splits[In], folder: Path, console: Console
 ) -> tuple[Passport, Results]:
     """Score `folder/adapter` once, and write everything that stands beside it."""
     parent = ancestry.of(request.task, request.start)
-    found = _score(request, engine, folder / "adapter", material, parent, console)
-    passport = _passport(request, engine, material, found, parent, folder / "adapter")
+    found = _score(request, engine, folder / "adapter", splits, parent, console)
+    passport = _passport(request, engine, splits, found, parent, folder / "adapter")
     return passport, _write(request, engine, folder, passport, found)
 
 
@@ -43,7 +43,7 @@ def _score(
     request: Request[In],
     engine: Engine,
     adapter: Path,
-    material: Material[In],
+    splits: Splits[In],
     parent: Ancestry[In],
     console: Console,
 ) -> Evaluation[In]:
@@ -52,17 +52,17 @@ def _score(
     kept = {name: folder for name, folder in folders.items() if folder}
     for name, folder in kept.items():
         engine.adapters.load(name, folder)
-    asked = [Contestant("base", "base", Application(request.task, engine))]
-    asked += [Contestant(name, "adapter", Application(request.task, engine, name)) for name in kept]
+    asked = [System("base", "base", Application(request.task, engine))]
+    asked += [System(name, "adapter", Application(request.task, engine, name)) for name in kept]
     try:
         with progress.counting(console, f"scoring {request.task.name}") as told:
             return comparison.evaluate(
                 asked,
-                material.test if material.test.by_row else material.validation,
-                (*parent.train, *material.train.examples),
+                splits.test if splits.test.by_row else splits.validation,
+                (*parent.train, *splits.train.examples),
                 name=", ".join(short(source) for source in request.test or request.sources),
                 own=parent.known,
-                seen=parent.extended(request.task, material.train.examples),
+                seen=parent.extended(request.task, splits.train.examples),
                 seed=request.settings.seed,
                 progress=told,
             )
@@ -74,18 +74,18 @@ def _score(
 def _passport(
     request: Request[In],
     engine: Engine,
-    material: Material[In],
+    splits: Splits[In],
     found: Evaluation[In],
     parent: Ancestry[In],
     adapter: Path,
 ) -> Passport:
     best = found.best_baseline
-    own = described(request.sources, request.columns_map, request.limit, material.digest)
+    own = described(request.sources, request.columns_map, request.limit, splits.digest)
     rows = parent.extended(
         request.task,
-        material.train.examples,
-        picked=material.validation.examples,
-        scored=material.test.examples,
+        splits.train.examples,
+        picked=splits.validation.examples,
+        scored=splits.test.examples,
     )
     return Passport(
         task=request.task.name,
@@ -97,14 +97,14 @@ def _passport(
         configuration_hash=configuration_hash(adapter),
         dtype=str(engine.backbone.model.dtype).removeprefix("torch."),
         code_version=store.code_version(),
-        data_hash=material.digest,
+        data_hash=splits.digest,
         data=", ".join(short(source) for source in request.sources),
         learned=(*parent.learned, own),
         ancestors_known=parent.recorded,
         training_rows_hash=contamination.write_rows(rows, adapter),
         metrics=found.score.metrics,
         rows=found.score.rows,
-        scored_on="test" if material.test.by_row else "validation",
+        scored_on="test" if splits.test.by_row else "validation",
         baseline=found.score_of(best).metrics if best else {},
         baseline_name=best.name if best else "",
         seed=request.settings.seed,

@@ -25,7 +25,7 @@ def verify(
 ) -> dict[str, str]:
     """Name → what was found; raises `Mismatch` or `Damaged` where something differs.
 
-    The data can only be hashed where they are given, with the map and limit of the training.
+    The data can only be hashed where they are given, read as they were in training.
     """
     passport = read_passport(folder)  # refuses a broken seal
     task = service.task(passport.task)
@@ -41,7 +41,7 @@ def verify(
         "configuration": passport.configuration_hash,
         "dtype": passport.dtype or "not recorded",
         "metrics": passport.seal,
-        "training rows": f"{rows.examples:,} known" if rows else "not recorded",
+        "training rows": f"{rows.examples:,} known" if rows and rows.examples else "not recorded",
         "code": code if code == passport.code_version else f"{code}, trained with another version",
         "data": _data(task, passport.data_hash, sources, columns_map, limit, folder),
     }
@@ -61,6 +61,6 @@ def _data(
     if found != expected:
         raise Mismatch(
             f"The adapter in {folder} was trained on other rows ({expected} trained, {found} here). "
-            "Give all its sources, with the same --map and --limit."
+            "Give all its sources, with the same --map, --labels, --encoding and --limit."
         )
     return found

@@ -1,4 +1,4 @@
-"""Answers that cost nothing: the contestants that a model has to beat, on the same rows."""
+"""Answers that cost nothing: the systems that a model has to beat, on the same rows."""
 
 from finetune.evaluation.baselines.choice import baselines
 

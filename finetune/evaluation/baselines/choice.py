@@ -1,4 +1,4 @@
-"""Answers that cost nothing: the contestants that a model has to beat, on the same rows.
+"""Answers that cost nothing: the systems that a model has to beat, on the same rows.
 
 Which ones there are follows from the kind of answer and the metrics of the task.
 """

@@ -26,7 +26,7 @@ what takes the time. Sentences of 30 characters reach the most pairs first, thos
 _LONGEST: Mapping[Language, int] = {"en": 1, "zh": 3}
 """Pieces of an entry: an English word, up to three Chinese characters."""
 
-_JOINT: Mapping[Language, str] = {"en": " ", "zh": ""}
+_SEPARATOR: Mapping[Language, str] = {"en": " ", "zh": ""}
 _LEAST = 2
 """Times that two entries have stood in one pair; once, a rare word stands beside all others."""
 
@@ -54,7 +54,7 @@ class Dictionary:
         if source not in self.tables:
             return text
         table = self.tables[source]
-        return _JOINT[table.target].join(_translated(text, _LONGEST[source], table.entries))
+        return _SEPARATOR[table.target].join(_translated(text, _LONGEST[source], table.entries))
 
 
 def learn(pairs: Sequence[Pair], *, seed: int = 0) -> Dictionary:

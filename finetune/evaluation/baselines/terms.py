@@ -15,10 +15,10 @@ def pieces(text: str) -> list[str]:
     return _PIECE.findall(text)
 
 
-def grams(parts: Sequence[str], longest: int, joint: str) -> list[str]:
+def grams(parts: Sequence[str], longest: int, separator: str) -> list[str]:
     """Runs of one to `longest` neighbours, the single ones first."""
     found = list(parts)
     for size in range(2, longest + 1):
         shifted = (parts[start:] for start in range(size))
-        found += map(joint.join, zip(*shifted, strict=False))
+        found += map(separator.join, zip(*shifted, strict=False))
     return found

@@ -45,5 +45,5 @@ def probabilities(
 
 def terms(text: str) -> list[str]:
     """One and two words of an English text, one and two characters of a Chinese one."""
-    joint = "" if language_of(text) == "zh" else " "
-    return grams(pieces(text.lower()), 2, joint)
+    separator = "" if language_of(text) == "zh" else " "
+    return grams(pieces(text.lower()), 2, separator)

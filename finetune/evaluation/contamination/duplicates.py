@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, get_origin
 from pydantic import BaseModel
 from rensa import RMinHash, RMinHashLSH
 
-from core.task import Example, In, Task, Text, joint
+from core.task import Example, In, Task, Text, separator
 from finetune.evaluation.contamination.units import (
     RUN,
     Run,
@@ -72,7 +72,7 @@ def texts_of(task: Task[In], example: Example[In]) -> tuple[str, ...]:
     if not isinstance(task.answer, Text):
         return (asked,)
     if task.prompt(example.input) == asked:
-        return (f"{asked}{joint(asked)}{example.answers[0]}",)
+        return (f"{asked}{separator(asked)}{example.answers[0]}",)
     return (asked, *example.answers)
 
 

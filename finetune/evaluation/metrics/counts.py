@@ -1,4 +1,4 @@
-"""Every metric of a contestant as sums over rows, in the form that intervals and tests need."""
+"""Every metric of a system as sums over rows, in the form that intervals and tests need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from finetune.evaluation.metrics.texts import placed
 
 @dataclass(frozen=True, kw_only=True)
 class Counts(Sums):
-    """One metric of one contestant."""
+    """One metric of one system."""
 
     name: str
     spec: MetricSpec
@@ -59,7 +59,7 @@ def count(
     answers: Answers,
     groups: Groups | None = None,
 ) -> dict[str, Counts]:
-    """Every metric of the task that this contestant can be measured by.
+    """Every metric of the task that this system can be measured by.
 
     `groups` says which examples belong together; without it, those of one input or passage do.
     """

@@ -31,7 +31,7 @@ class MetricSpec:
     module: str = ""
     """What a task calls a set of metrics that belong together; its own name serves as well."""
     needs: Literal["texts", "likelihoods"] = "texts"
-    """What a contestant must have given to be measured."""
+    """What a system must have given to be measured."""
     split: Split = "all"
     per_label: bool = False
     """Whether each label has a value of its own, which `Rows.label` then names."""

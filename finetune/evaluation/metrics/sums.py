@@ -24,7 +24,7 @@ class Sums:
     measured: int
     """How many rows have a part in it."""
     keys: Mapping[Any, int] | None = None
-    """What each column of a sparse matrix counts; the columns of two contestants differ."""
+    """What each column of a sparse matrix counts; the columns of two systems differ."""
     undefined: str = ""
     """Why these rows give it no value; empty where they do."""
 

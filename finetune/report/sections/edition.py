@@ -30,7 +30,7 @@ class Edition:
         return part_label(name, self.language) if name.strip() else self.say("part_rest")
 
     def entry(self, name: str) -> str:
-        """What a contestant is called."""
+        """What a system is called."""
         return self._named(names.ENTRIES, name)
 
     def field(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Contestants take turns, each in a fresh process, and the same is measured of all of them."""
+"""Systems take turns, each in a fresh process, and the same is measured of all of them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _AGREES = 0.1
 
 
 class Failed(QuintetError):
-    """A contestant ended with an error."""
+    """A system ended with an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What every contestant is given; a file of JSON on its way to the process."""
+    """What every system is given; a file of JSON on its way to the process."""
 
-    contest: str
+    workload: str
     """'finetune' or 'pretrain'."""
     backbone: str
     """A folder or name to load, or a preset for random weights."""
@@ -44,7 +44,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Of one contestant; seconds are the median over the rounds."""
+    """Of one system; seconds are the median over the rounds."""
 
     name: str
     seconds: float
@@ -54,16 +54,16 @@ class Measured:
     """Of the whole process, libraries included."""
     flops: float
     """The least that has to be computed for these tokens: the same count for all."""
-    roof: float
-    """FLOP per second of one large matrix product on this machine, the best that any contestant saw."""
+    peak_flops: float
+    """FLOP per second of one large matrix product on this machine, the best that any system saw."""
     before: float
     """Nats a learned token over all rows, before and after."""
     after: float
 
     @property
-    def share_of_roof(self) -> float:
+    def flops_utilization(self) -> float:
         """How much of the machine went into what has to be computed."""
-        return self.flops / self.seconds / self.roof
+        return self.flops / self.seconds / self.peak_flops
 
     def row(self) -> dict[str, float | str]:
         """As it is shown and written."""
@@ -72,7 +72,7 @@ class Measured:
             "examples_per_second": self.examples / self.seconds,
             "tokens_per_second": self.tokens / self.seconds,
             "peak_memory_mib": self.peak_bytes / 2**20,
-            "share_of_roof": self.share_of_roof,
+            "flops_utilization": self.flops_utilization,
             "loss_before": self.before,
             "loss_after": self.after,
             "seconds": self.seconds,
@@ -86,7 +86,7 @@ def compare(
     rounds: int = 1,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Measured]:
-    """All contestants in turn, `rounds` times over, so that a busy machine is busy for all."""
+    """All systems in turn, `rounds` times over, so that a busy machine is busy for all."""
     found: dict[str, list[Measured]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "order.json"
@@ -95,8 +95,8 @@ def compare(
             name = names[number % len(names)]
             found[name].append(_run(name, path))
             told(number + 1, rounds * len(names))
-    roof = max(run.roof for runs in found.values() for run in runs)
-    return [replace(_summed(runs), roof=roof) for runs in found.values()]
+    peak_flops = max(run.peak_flops for runs in found.values() for run in runs)
+    return [replace(_summed(runs), peak_flops=peak_flops) for runs in found.values()]
 
 
 def agree(one: Measured, other: Measured) -> bool:
@@ -116,12 +116,12 @@ def _run(name: str, order: Path) -> Measured:
     root = Path(__file__).parent.parent
     path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.contestants", name, str(order)],
+        [sys.executable, "-m", "benchmarks.systems", name, str(order)],
         env={**os.environ, "PYTHONPATH": path, "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
         capture_output=True,
         text=True,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise Failed(f"The contestant {name!r} ended with {done.returncode}: {last}")
+        raise Failed(f"The system {name!r} ended with {done.returncode}: {last}")
     return Measured(name=name, **json.loads(done.stdout.splitlines()[-1]))

@@ -1,4 +1,4 @@
-"""One contestant in a process of its own: `python -m benchmarks.contestants NAME ORDER.json`."""
+"""One system in a process of its own: `python -m benchmarks.systems NAME ORDER.json`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks import finetuning, pretraining
-from benchmarks.contest import Order
+from benchmarks.interleaved import Order
 from core import hardware
 
 Entry = Callable[[Order], dict[str, Any]]
@@ -32,8 +32,8 @@ ENTRIES: Mapping[str, Mapping[str, Entry]] = {
 
 
 def measure(name: str, order: Order) -> dict[str, Any]:
-    """What the entry reports, with the peak of this process and the roof of this machine."""
-    found = ENTRIES[order.contest][name](order)
+    """What the entry reports, with the peak of this process and the peak FLOP/s of this machine."""
+    found = ENTRIES[order.workload][name](order)
     machine = hardware.measure("cuda" if torch.cuda.is_available() else "cpu")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if torch.cuda.is_available():
@@ -43,7 +43,7 @@ def measure(name: str, order: Order) -> dict[str, Any]:
         "examples": order.epochs * len(order.rows),
         "tokens": order.epochs * sum(map(len, order.rows)),
         "peak_bytes": peak,
-        "roof": max(machine.flops_fp32, machine.flops_bf16),
+        "peak_flops": max(machine.flops_fp32, machine.flops_bf16),
     }
 
 
