@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,6 +18,7 @@ from core.service import Service
 from core.task import Task
 from demos.answers import heading_words as words
 from demos.door import gr
+from demos.naming import Naming, deciding
 from demos.said import Said, html, same
 from demos.task_words import description
 from demos.tasks.asking import BARE, SERVED, Contestant
@@ -28,7 +30,7 @@ _OPENED = (
     "if (f && !f.srcdoc) fetch(f.dataset.from).then(r => r.text()).then(t => { f.srcdoc = t; });"
 )
 _SENTENCE = re.compile(
-    r"\*\*On (?P<rows>[\d,]+) .+? reached (?P<metric>.+?) (?P<value>[-\d.]+)"
+    r"\*\*On (?P<rows>[\d,]+) .+? reached .+? (?P<value>[-\d.]+)"
     r" \((?P<low>[-\d.]+) to (?P<high>[-\d.]+)\): (?P<outcome>clearly better|not told apart|worse|no better)"
     r".+?['\"](?P<baseline>.+?)['\"] at (?P<other>[-\d.]+) \((?P<p>p [=≤] [^)]+)\)"
 )
@@ -47,12 +49,19 @@ class Verdict:
     outcome: str
     baseline: str
     p: str
-    score: Said
+    numbers: Mapping[str, str]
 
-    @property
-    def said(self) -> Said:
+    def said(self, naming: Naming) -> Said:
         """Such as 'better than TF-IDF, p ≤ 0.001'."""
-        return _OUTCOMES[self.outcome].filled(baseline=self.baseline, p=self.p)
+        return _OUTCOMES[self.outcome].filled(baseline=naming.baseline(self.baseline), p=self.p)
+
+    def score(self, task: Task[Any], naming: Naming) -> Said:
+        """The value that decides, its interval, and the baseline's."""
+        return words.SCORE.filled(
+            **self.numbers,
+            metric=naming.value(task, deciding(task)),
+            baseline=naming.baseline(self.baseline),
+        )
 
     @property
     def good(self) -> bool:
@@ -65,8 +74,8 @@ def verdict(card: str) -> Verdict | None:
     found = _SENTENCE.search(card)
     if found is None:
         return None
-    score = words.SCORE.filled(**found.groupdict())
-    return Verdict(found["outcome"], found["baseline"], found["p"], score)
+    numbers = {name: found[name] for name in ("rows", "value", "low", "high", "other")}
+    return Verdict(found["outcome"], found["baseline"], found["p"], numbers)
 
 
 def about(task: Task[Any]) -> str:
@@ -74,7 +83,7 @@ def about(task: Task[Any]) -> str:
     return html(description(task), "p", class_="about")
 
 
-def heading(service: Service, page: str, contestant: Contestant) -> str:
+def heading(service: Service, page: str, contestant: Contestant, naming: Naming) -> str:
     """Who answers and what that is worth; where nobody can, why."""
     backbone = service.engine.backbone.name
     if contestant.value == BARE:
@@ -84,8 +93,8 @@ def heading(service: Service, page: str, contestant: Contestant) -> str:
         passport, folder = service.passport(name), service.find(name)
     except QuintetError as error:
         return problem(error)
-    who = words.ADAPTER.filled(name=contestant.name, backbone=backbone)
-    return _line(who) + _score(folder, passport)
+    who = words.ADAPTER.filled(name=contestant.said, backbone=backbone)
+    return _line(who) + _score(service.task(page), folder, passport, naming)
 
 
 def problem(error: QuintetError) -> str:
@@ -97,16 +106,16 @@ def _line(said: Said) -> str:
     return html(said, "p", class_="quiet")
 
 
-def _score(folder: Path, passport: Passport) -> str:
+def _score(task: Task[Any], folder: Path, passport: Passport, naming: Naming) -> str:
     """The verdict opens the card; an adapter without a card shows the scores of its passport."""
     path = folder / CARD
     card = path.read_text("utf-8") if path.is_file() else ""
     found = verdict(card)
     if found is None:
-        return _values(passport)
-    chip = html(found.said, class_=f"chip {'good' if found.good else 'plain'}")
+        return _values(task, passport, naming)
+    chip = html(found.said(naming), class_=f"chip {'good' if found.good else 'plain'}")
     picked = words.PICKED if passport.scored_on == "validation" else same("")
-    score = html(Said(*(f"{a}{b}" for a, b in zip(found.score, picked, strict=True))))
+    score = html(Said(*(f"{a}{b}" for a, b in zip(found.score(task, naming), picked, strict=True))))
     return (
         f'<details class="report" ontoggle="{escape(_OPENED)}"><summary>{chip} {score} '
         f"{html(words.REPORT, class_='link')}</summary>{_report(folder, card)}</details>"
@@ -132,13 +141,15 @@ def _drawn(card: str) -> str:
     return drawn.replace("&lt;br&gt;", "<br>").replace("<img", "<span")
 
 
-def _values(passport: Passport) -> str:
+def _values(task: Task[Any], passport: Passport, naming: Naming) -> str:
     rows = "".join(
-        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{value:.3f}</td>"
+        f"<tr><td>{html(naming.value(task, name))}</td><td>{value:.3f}</td>"
         f"<td>{_beside(passport, name)}</td></tr>"
         for name, value in passport.metrics.items()
     )
-    said = words.PASSPORT.filled(rows=f"{passport.rows:,}", baseline=passport.baseline_name or "-")
+    said = words.PASSPORT.filled(
+        rows=f"{passport.rows:,}", baseline=naming.baseline(passport.baseline_name or "-")
+    )
     return f'<details class="report"><summary>{html(said)}</summary><table>{rows}</table></details>'
 
 

@@ -28,7 +28,7 @@ _ASK: Any = {**_QUIET, "trigger_mode": "multiple", "concurrency_limit": _AT_ONCE
 def panel(frame: Frame, page: str, who: Sequence[Component], *, passage: str = "") -> None:
     """Draw it here; with `passage`, a chat, which leaves that field out and keeps what was said."""
     task, turns = frame.service.task(page), gr.State([])
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="ask"):
         with gr.Column(min_width=300, scale=4):
             fields = form(task, frame.words, leave_out=passage)
             writing = _controls(frame.words, frame.service, task)
@@ -115,6 +115,7 @@ def _samples(
         type="index",
         samples_per_page=12,
         visible=bool(wanted),
+        elem_classes="samples",
     )
     return said.say(dataset, label=words.SAMPLES), wanted
 
