@@ -91,6 +91,7 @@ def start(
             run_history=False,  # it keeps what people typed in their browser
             mcp_server=False,
             pwa=False,
+            _frontend=False,  # its look at the first page gives up after 3 s on a busy machine
         )
     except OSError as error:
         raise BadSetting(

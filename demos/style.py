@@ -31,6 +31,15 @@ window.quintet_names = () => {
     if (name && label.control !== box && box.ariaLabel !== name) box.ariaLabel = name;
   }
 };
+// Enter asks, Shift+Enter begins a line: gradio has it the other way in boxes of several lines.
+document.addEventListener('keypress', (event) => {
+  const box = event.target.closest('.asks textarea');
+  if (!box || event.key !== 'Enter' || !event.isTrusted || box.rows < 2) return;
+  event.stopPropagation();
+  if (event.shiftKey) return;
+  event.preventDefault();
+  box.dispatchEvent(new KeyboardEvent('keypress', {key: 'Enter', shiftKey: true, bubbles: true}));
+}, true);
 document.addEventListener('DOMContentLoaded', () => new MutationObserver(window.quintet_names)
   .observe(document.body, {childList: true, subtree: true, characterData: true}));
 window.quintet_shade = () => {
@@ -86,6 +95,7 @@ CSS = """
 .summary svg polyline { fill: none; stroke: var(--color-accent); stroke-width: 2.5; }
 .summary table { font-size: .85rem; border-collapse: collapse; width: 100%; }
 .summary td { overflow-wrap: anywhere; }
+.prose .summary td:nth-child(1) { width: 9rem; } .prose .summary td:nth-child(2) { width: 5rem; }
 .summary td:nth-child(-n+2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
 footer .divider { display: none; }
 .chip { display: inline-block; padding: .1rem .55rem; border-radius: 1rem; font-weight: 600;

@@ -70,7 +70,7 @@ class Camera:
         self.page.get_by_label(label, exact=True).locator("visible=true").first.click()
         self.page.get_by_role("option", name=option).first.click()
 
-    def look(self, *, language: str = "en", width: str = "wide", dark: bool = False) -> None:
+    def look(self, language: str = "en", width: str = "wide", dark: bool = False) -> None:
         """The same page in another dress; what is on it stays."""
         self.page.set_viewport_size({"width": WIDTHS[width], "height": 900})
         self.page.locator("#language label").nth(int(language == "zh")).click()
@@ -203,6 +203,30 @@ def every(camera: Camera, address: str, folder: Path, only: list[str]) -> None:
         sys.stderr.write(f"{name}\n")
 
 
+README: dict[str, tuple[str, dict[str, Any]]] = {
+    "demo": ("sentiment", {}),
+    "demo-generation": ("generation", {"dark": True}),
+    "demo-file": ("file", {}),
+    "demo-zh": ("spam", {"language": "zh", "width": "narrow", "dark": True}),
+    "feedback": ("feedback", {}),
+    "train": ("train", {}),
+    "inside": ("inside", {}),
+}
+"""Picture → scene and dress."""
+
+
+def of_readme(camera: Camera, address: str, only: list[str]) -> None:
+    """Those that README shows."""
+    for name, (scene, dress) in README.items():
+        if scene not in only:
+            continue
+        camera.open(address)
+        SCENES[scene](camera)
+        camera.look(**dress)
+        camera.take(DOCS / f"{name}.png")
+        sys.stderr.write(f"{name}\n")
+
+
 def trained(folder: Path) -> None:
     """Two short trainings, so that there are runs to show."""
     for rate in ("0.0005", "0.002"):
@@ -253,6 +277,8 @@ def photograph(given: argparse.Namespace, address: str, work: Path) -> None:
         camera.page.set_default_timeout(WAIT)
         if given.all:
             every(camera, address, given.all, given.only)
+        else:
+            of_readme(camera, address, given.only)
         browser.close()
 
 

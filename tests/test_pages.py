@@ -75,15 +75,26 @@ def test_a_text_grows_while_it_is_written(visit, service):
     assert all(final.startswith(text) for text in seen)
 
 
-def test_the_newest_request_wins(visit, service):
+def test_the_newest_request_wins_and_the_others_are_cancelled(visit, service, monkeypatch):
+    task, handles, submit = service.application("translation"), [], service.engine.submit
+    newest = next(task.predict([task.input(text="A new town.")])).text
+    monkeypatch.setattr(
+        service.engine, "submit", lambda *given: handles.append(submit(*given)) or handles[-1]
+    )
     visit.open("Translation")
     visit.sample(0)
     visit.sample(1)
     visit.sample(2)
-    task = service.application("translation")
-    visit.answers(next(task.predict(task.task.samples[2:3])).text)
+    visit.box("Text").fill("A new town.")
+    visit.press("Submit")
+    visit.answers(newest)
     visit.shows("Finish: ")
-    assert visit.box("Text").input_value() == task.task.samples[2].text
+    assert visit.box("Text").input_value() == "A new town."
+    assert visit.page.get_by_text("Error", exact=True).count() == 0
+    assert all(handle.done for handle in handles)
+    endings = [handle.latest.finish for handle in handles]
+    assert "cancelled" in endings[:-1]
+    assert endings[-1] in ("stop", "length")
 
 
 def test_a_seed_is_taken_and_refused_input_stands_beside_no_old_answer(visit, service):
@@ -168,8 +179,44 @@ def test_two_answers_stand_side_by_side(visit):
     visit.page.locator(".bars:visible").nth(1).wait_for()
     assert visit.page.locator(".contestant:visible").all_inner_texts() == [
         "sentiment@1",
-        "bare · 底座",
+        "bare backbone",
     ]
+
+
+def test_enter_asks_and_shift_enter_begins_a_line(visit):
+    visit.open("Spam", anew=True)
+    visit.box("Message").fill("Win a prize")
+    visit.box("Message").press("Shift+Enter")
+    visit.box("Message").press_sequentially("now")
+    visit.box("Message").press("Enter")
+    visit.page.locator(".mattered:visible").wait_for()
+    assert visit.box("Message").input_value() == "Win a prize\nnow"
+
+
+FOCUSED = """() => {
+  const one = document.activeElement, style = getComputedStyle(one);
+  const label = [...(one.labels ?? [])].map(label => label.textContent).join(' ');
+  const name = one.ariaLabel || label || one.textContent || one.title;
+  const seen = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+  return [name.trim().replace(/\\s+/g, ' '), seen];
+}"""
+
+
+def test_the_keyboard_reaches_everything_in_its_order_and_shows_where_it_is(visit):
+    visit.open("Spam", anew=True)
+    visit.page.locator("h1").click()
+    found = []
+    while not found or not found[-1][0].startswith("The same from a program"):
+        visit.page.keyboard.press("Tab")
+        found.append(visit.page.evaluate(FOCUSED))
+        assert len(found) < 60, found
+    assert all(seen for _, seen in found), found
+    places = [
+        next(place for place, (name, _) in enumerate(found) if name.startswith(wanted))
+        for wanted in ("English", "Light / dark", "Backbone", "Spam", "Answered by", "Beside it",
+                       "better than TF-IDF", "Message", "Submit", "✓ Right")
+    ]  # fmt: skip
+    assert places == sorted(places), found
 
 
 def test_the_language_is_switched_and_nothing_is_lost(visit):
@@ -218,15 +265,14 @@ def test_the_report_opens_inside_the_page(visit):
     assert visit.page.evaluate("window.hacked") is None
 
 
-@pytest.mark.parametrize("name", ["Sentiment", "Questions and answers", "A file"])
-def test_nothing_is_wider_than_a_telephone_and_no_task_is_hidden(visit, name):
-    visit.page.set_viewport_size({"width": 400, "height": 800})
-    visit.open(name)
-    wide = visit.page.evaluate("document.documentElement.scrollWidth")
-    shown = visit.page.locator("button[role=tab]:visible").count()
-    visit.page.set_viewport_size({"width": 1280, "height": 900})
-    assert wide <= 400
-    assert shown >= 9
+@pytest.mark.parametrize("title", ["Spam", "Generation", "Questions and answers", "A file"])
+def test_everything_can_be_read_named_and_reached(visit, title):
+    visit.open(title)
+    if title != "A file":
+        visit.sample()
+        visit.shows("Finish: ")
+    visit.must_be_readable()
+    assert visit.page.locator("button[role=tab]:visible").count() >= 9
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,12 @@ CARD = "README.md"
 """The model card of an adapter: its verdict is one sentence in bold, and below it all scores."""
 _OPENED = (
     "const f = this.open && this.querySelector('iframe');"
-    "if (f && !f.srcdoc) fetch(f.dataset.from).then(r => r.text()).then(t => { f.srcdoc = t; });"
+    "const from = f && (f.dataset[document.documentElement.lang] || f.dataset.en);"
+    "if (f && f.dataset.shown !== from) fetch(from).then(r => r.text())"
+    ".then(t => { f.srcdoc = t; f.dataset.shown = from; });"
 )
+_PICKED = "also picked the checkpoint"
+"""What a card says of rows that flatter the score."""
 _SENTENCE = re.compile(
     r"\*\*On (?P<rows>[\d,]+) .+? reached .+? (?P<value>[-\d.]+)"
     r" \((?P<low>[-\d.]+) to (?P<high>[-\d.]+)\): (?P<outcome>clearly better|not told apart|worse|no better)"
@@ -114,7 +118,7 @@ def _score(task: Task[Any], folder: Path, passport: Passport, naming: Naming) ->
     if found is None:
         return _values(task, passport, naming)
     chip = html(found.said(naming), class_=f"chip {'good' if found.good else 'plain'}")
-    picked = words.PICKED if passport.scored_on == "validation" else same("")
+    picked = words.PICKED if _PICKED in card else same("")
     score = html(Said(*(f"{a}{b}" for a, b in zip(found.score(task, naming), picked, strict=True))))
     return (
         f'<details class="report" ontoggle="{escape(_OPENED)}"><summary>{chip} {score} '
@@ -124,13 +128,22 @@ def _score(task: Task[Any], folder: Path, passport: Passport, naming: Naming) ->
 
 def _report(folder: Path, card: str) -> str:
     """The whole report where it came with the adapter, fetched when it is opened; else the card."""
-    places = (folder / registry.REPORT, folder.parent / "report" / registry.REPORT)
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
+    of_run = folder.parent / "report" / registry.REPORT
+    places = {"en": (folder / registry.REPORT, of_run), "zh": (folder / registry.REPORT_ZH,)}
+    there = {
+        language: next((place for place in paths if place.is_file()), None)
+        for language, paths in places.items()
+    }
+    if there["en"] is None:
         return f'<div class="card" lang="en">{_drawn(card)}</div>'
-    gr.set_static_paths([path])
-    where = escape(f"gradio_api/file={path}")
-    return f'<iframe class="card" title="Report" sandbox="" data-from="{where}"></iframe>'
+    gr.set_static_paths([path for path in there.values() if path])
+    where = "".join(
+        f' data-{language}="{escape(f"gradio_api/file={path}")}"'
+        for language, path in there.items()
+        if path
+    )
+    title = escape(f"{words.REPORT.en} · {words.REPORT.zh}")
+    return f'<iframe class="card" title="{title}" sandbox=""{where}></iframe>'
 
 
 def _drawn(card: str) -> str:
