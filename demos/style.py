@@ -40,8 +40,8 @@ document.addEventListener('keypress', (event) => {
   event.preventDefault();
   box.dispatchEvent(new KeyboardEvent('keypress', {key: 'Enter', shiftKey: true, bubbles: true}));
 }, true);
-document.addEventListener('DOMContentLoaded', () => new MutationObserver(window.quintet_names)
-  .observe(document.body, {childList: true, subtree: true, characterData: true}));
+new MutationObserver(window.quintet_names)
+  .observe(document.documentElement, {childList: true, subtree: true, characterData: true});
 window.quintet_shade = () => {
   const dark = document.body.classList.toggle('dark');
   try { localStorage.setItem('quintet-shade', dark ? 'dark' : 'light'); } catch {}
@@ -53,7 +53,7 @@ html[lang=zh] .said[lang=en], html:not([lang=zh]) .said[lang=zh] { display: none
 
 CSS = """
 .gradio-container { width: 100% !important; min-width: 0 !important;
-  --good: #0b7a5c; --bad: #b3402a; --line: #c4780f; --remark: #8a5200; --soft: rgba(14, 98, 98, .12); --tint: 1; }
+  --good: #0b7a5c; --bad: #a5371f; --line: #c4780f; --remark: #8a5200; --soft: rgba(14, 98, 98, .12); --tint: 1; }
 .dark { --color-accent: #4fc0b5; --good: #4cc79d; --bad: #f0836a; --line: #f0b04a; --remark: #f0b04a;
   --soft: rgba(79, 192, 181, .16); --tint: .6; }
 .gradio-container > .main { width: 100%; min-width: 0; max-width: 1120px !important;

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import csv
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -148,9 +150,15 @@ def whole_file(camera: Camera) -> None:
 
 
 def feedback(camera: Camera) -> None:
-    """Two marks, one of them with a better answer."""
+    """Marks of two tasks, one of them with a better answer."""
     spam(camera)
     camera.press("button", "✓ Right")
+    camera.shows("Stored: see Feedback.")
+    translation(camera)
+    camera.press("button", "✗ Wrong")
+    better = camera.page.get_by_label("A better answer").locator("visible=true")
+    better.fill("我是一名学生。")
+    camera.press("button", "Save")
     camera.shows("Stored: see Feedback.")
     camera.press("tab", "Feedback")
     camera.page.locator(".feedback tbody tr:visible").nth(1).wait_for()
@@ -232,9 +240,18 @@ def trained(folder: Path) -> None:
     for rate in ("0.0005", "0.002"):
         subprocess.run(
             [sys.executable, "-m", "quintet", "finetune", "spam", "--backbone", "mini",
-             "--from-base", "--num-train-epochs", "2", "--learning-rate", rate],
+             "--num-train-epochs", "2", "--learning-rate", rate],
             cwd=folder, check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
+
+
+def _wait(port: int) -> None:
+    """Until the pages are open."""
+    for _ in range(600):
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        time.sleep(1)
 
 
 @contextmanager
@@ -243,6 +260,7 @@ def served(folder: Path, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "quintet", "demo", "--no-browser", "--port", str(port)]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     try:
+        _wait(port)
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.terminate()

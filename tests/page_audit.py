@@ -58,6 +58,14 @@ _OUT = """() => [...document.querySelectorAll('body *')]
   })
   .map(one => one.outerHTML.slice(0, 120))"""
 
+_FOCUSED = """() => {
+  const one = document.activeElement, style = getComputedStyle(one);
+  const label = [...(one.labels ?? [])].map(label => label.textContent).join(' ');
+  const name = one.ariaLabel || label || one.textContent || one.title;
+  const seen = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+  return [name.trim().replace(/\\s+/g, ' '), seen];
+}"""
+
 
 def faint(page: Any) -> list[str]:
     """Visible texts that are too like what lies behind them, with their contrast."""
@@ -75,3 +83,9 @@ def sticking_out(page: Any) -> list[str]:
     """What lies beyond the right edge and cannot be scrolled to."""
     found: list[str] = page.evaluate(_OUT)
     return found
+
+
+def focused(page: Any) -> tuple[str, bool]:
+    """The name of what has the focus, and whether an outline shows that."""
+    name, seen = page.evaluate(_FOCUSED)
+    return name, seen

@@ -92,14 +92,17 @@ def install(stack: AdapterStack, name: str, fingerprint: str) -> Path:
 
 
 def tiny_service(tokenizer: Any) -> Service:
-    """Six tasks; of spam a version that does not fit and one that does, which has a card."""
+    """Six tasks; of spam a version that does not fit, and one that has a card; sentiment has a report."""
     backbone = backbones.create("nano", tokenizer, seed=0)
     stack = AdapterStack(backbone)
     install(stack, "spam", "another backbone")
     for name in apps.names():
         folder = install(stack, name, backbone.fingerprint)
-        if name == "spam":
+        if name in ("spam", "sentiment"):
             store.write_text(folder / "README.md", CARD)
+        if name == "sentiment":
+            store.write_text(folder / registry.REPORT, "<h1>Its report</h1>")
+            store.write_text(folder / registry.REPORT_ZH, "<h1>它的报告</h1>")
     return Service(backbone, {name: apps.load(name) for name in apps.names()})
 
 
