@@ -40,8 +40,10 @@ document.addEventListener('keypress', (event) => {
   event.preventDefault();
   box.dispatchEvent(new KeyboardEvent('keypress', {key: 'Enter', shiftKey: true, bubbles: true}));
 }, true);
-new MutationObserver(window.quintet_names)
-  .observe(document.documentElement, {childList: true, subtree: true, characterData: true});
+let quintet_due = 0;  // the page changes thousands of times while it is built
+new MutationObserver(() => {
+  quintet_due ||= setTimeout(() => { quintet_due = 0; window.quintet_names(); }, 200);
+}).observe(document.documentElement, {childList: true, subtree: true, characterData: true});
 window.quintet_shade = () => {
   const dark = document.body.classList.toggle('dark');
   try { localStorage.setItem('quintet-shade', dark ? 'dark' : 'light'); } catch {}

@@ -74,6 +74,8 @@ def test_a_text_grows_while_it_is_written(visit, service):
 
 
 def test_the_newest_request_wins_and_the_others_are_cancelled(visit, service, monkeypatch):
+    from playwright.sync_api import expect
+
     task, handles, submit = service.application("translation"), [], service.engine.submit
     newest = next(task.predict([task.input(text="A new town.")])).text
     monkeypatch.setattr(
@@ -83,6 +85,7 @@ def test_the_newest_request_wins_and_the_others_are_cancelled(visit, service, mo
     visit.sample(0)
     visit.sample(1)
     visit.sample(2)
+    expect(visit.box("Text")).to_have_value(task.task.samples[2].text, timeout=WAIT)
     visit.box("Text").fill("A new town.")
     visit.press("Submit")
     visit.answers(newest)
