@@ -238,9 +238,10 @@ def open_pages(
     login: Login | None = None,
 ) -> None:
     """Serve them until Ctrl-C, and say where."""
+    from commands.naming import naming
     from demos import pages
 
-    built = pages.build(service, names)
+    built = pages.build(service, names, naming=naming())
     address = pages.start(built, host=host, port=port, open_browser=browser, auth=login)
     typer.echo(f"The pages are at {address} until Ctrl-C.")
     pages.wait(built)

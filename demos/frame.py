@@ -14,6 +14,7 @@ from core.errors import QuintetError
 from core.service import Service
 from demos import words
 from demos.door import gr
+from demos.naming import Naming
 from demos.said import Said, Words, html
 from demos.services import Services
 
@@ -29,6 +30,7 @@ class Frame:
     """Its value is the name of the chosen backbone: pass it to `services.of`."""
     switched: Any
     """Comes after another backbone was chosen and loaded: `switched.then(…)`."""
+    naming: Naming
     words: Words = field(default_factory=Words)
 
     def say(self, component: Any, **said: Any) -> Any:
@@ -51,7 +53,7 @@ class Tab:
     draw: Callable[[Frame], None]
 
 
-def frame(blocks: gr.Blocks, services: Services) -> Frame:
+def frame(blocks: gr.Blocks, services: Services, naming: Naming) -> Frame:
     """Draw the masthead here; what is drawn afterwards stands below it."""
     words_said = Words()
     with gr.Row(elem_classes="masthead", equal_height=False):
@@ -73,7 +75,7 @@ def frame(blocks: gr.Blocks, services: Services) -> Frame:
     shade.click(None, None, None, js=_SHADE, api_visibility="private")
     switched = _switching(services, backbone, about)
     blocks.load(None, None, language, js=_LANGUAGE_OF_BROWSER, api_visibility="private")
-    return Frame(services, language, backbone, switched, words_said)
+    return Frame(services, language, backbone, switched, naming, words_said)
 
 
 def _switching(services: Services, backbone: gr.Dropdown, about: gr.HTML) -> Any:
@@ -114,5 +116,5 @@ def _about(services: Services, name: str) -> str:
 
 _YI = 1e8
 """Chinese counts in ten thousands, and from here on in hundreds of millions."""
-_SHADE = "() => { document.body.classList.toggle('dark'); }"
+_SHADE = "() => window.quintet_shade()"
 _LANGUAGE_OF_BROWSER = "() => window.quintet_begin()"

@@ -16,6 +16,7 @@ from demos.feedback import page as feedback
 from demos.files import page as files
 from demos.frame import Tab, frame
 from demos.inside import page as inside
+from demos.naming import PLAIN, Naming
 from demos.said import Said
 from demos.server import LARGEST_FILE, Gate, Login
 from demos.services import Services
@@ -36,7 +37,7 @@ _SWEPT_EVERY, _KEPT_FOR = 600, 3600
 """Seconds: how often files that were sent here are looked at, and how old they may get."""
 
 
-def build(service: Service, names: Sequence[str]) -> gr.Blocks:
+def build(service: Service, names: Sequence[str], *, naming: Naming = PLAIN) -> gr.Blocks:
     """A page for each 'task' or 'task@version', and those of `TABS`; what cannot be served says why."""
     if not names:
         raise BadSetting(f"No task to show; known: {', '.join(service.tasks)}.")
@@ -44,7 +45,7 @@ def build(service: Service, names: Sequence[str]) -> gr.Blocks:
         title="Quintet", analytics_enabled=False, delete_cache=(_SWEPT_EVERY, _KEPT_FOR)
     )
     with blocks:
-        around = frame(blocks, Services(service))
+        around = frame(blocks, Services(service), naming)
         with gr.Tabs(overflow_behavior="wrap"):
             for name in names:
                 with around.say(gr.Tab(), label=_title(service, name)):
@@ -77,7 +78,7 @@ def start(
             prevent_thread_lock=True,
             share=False,
             quiet=True,
-            footer_links=["api"],
+            footer_links=[],  # each page lists its own calls
             theme=style.theme(),
             css=style.CSS + tabs_style.CSS,
             head=style.HEAD,
@@ -90,6 +91,7 @@ def start(
             run_history=False,  # it keeps what people typed in their browser
             mcp_server=False,
             pwa=False,
+            _frontend=False,  # its look at the first page gives up after 3 s on a busy machine
         )
     except OSError as error:
         raise BadSetting(

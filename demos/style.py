@@ -16,11 +16,38 @@ window.quintet_language = (language) => {
   try { localStorage.setItem('quintet-language', language); } catch {}
 };
 window.quintet_begin = () => {
-  let kept = null;
+  let kept = null, shade = null;
+  try { shade = localStorage.getItem('quintet-shade'); } catch {}
+  if (shade && document.body) document.body.classList.toggle('dark', shade === 'dark');
   try { kept = localStorage.getItem('quintet-language'); } catch {}
   return kept || (navigator.language.startsWith('zh') ? 'zh' : 'en');
 };
 document.documentElement.lang = window.quintet_begin();
+// A label names the first control in it: where that is a copy button, its box has no name of its own.
+window.quintet_names = () => {
+  for (const box of document.querySelectorAll('label :is(textarea, input)')) {
+    const label = box.closest('label');
+    const name = label.querySelector('[data-testid=block-info]')?.textContent.trim();
+    if (name && label.control !== box && box.ariaLabel !== name) box.ariaLabel = name;
+  }
+};
+// Enter asks, Shift+Enter begins a line: gradio has it the other way in boxes of several lines.
+document.addEventListener('keypress', (event) => {
+  const box = event.target.closest('.asks textarea');
+  if (!box || event.key !== 'Enter' || !event.isTrusted || box.rows < 2) return;
+  event.stopPropagation();
+  if (event.shiftKey) return;
+  event.preventDefault();
+  box.dispatchEvent(new KeyboardEvent('keypress', {key: 'Enter', shiftKey: true, bubbles: true}));
+}, true);
+let quintet_due = 0;  // the page changes thousands of times while it is built
+new MutationObserver(() => {
+  quintet_due ||= setTimeout(() => { quintet_due = 0; window.quintet_names(); }, 200);
+}).observe(document.documentElement, {childList: true, subtree: true, characterData: true});
+window.quintet_shade = () => {
+  const dark = document.body.classList.toggle('dark');
+  try { localStorage.setItem('quintet-shade', dark ? 'dark' : 'light'); } catch {}
+};
 </script>
 <style>
 html[lang=zh] .said[lang=en], html:not([lang=zh]) .said[lang=zh] { display: none; }
@@ -28,9 +55,9 @@ html[lang=zh] .said[lang=en], html:not([lang=zh]) .said[lang=zh] { display: none
 
 CSS = """
 .gradio-container { width: 100% !important; min-width: 0 !important;
-  --good: #0b7a5c; --bad: #b3402a; --line: #c4780f; --soft: rgba(14, 98, 98, .12); }
-.dark { --color-accent: #4fc0b5; --good: #4cc79d; --bad: #f0836a; --line: #f0b04a;
-  --soft: rgba(79, 192, 181, .16); }
+  --good: #0b7a5c; --bad: #a5371f; --line: #c4780f; --remark: #8a5200; --soft: rgba(14, 98, 98, .12); --tint: 1; }
+.dark { --color-accent: #4fc0b5; --good: #4cc79d; --bad: #f0836a; --line: #f0b04a; --remark: #f0b04a;
+  --soft: rgba(79, 192, 181, .16); --tint: .6; }
 .gradio-container > .main { width: 100%; min-width: 0; max-width: 1120px !important;
   margin: 0 auto; }
 .block.bare, .block.bare .html-container, .block.answer .html-container,
@@ -70,6 +97,7 @@ CSS = """
 .summary svg polyline { fill: none; stroke: var(--color-accent); stroke-width: 2.5; }
 .summary table { font-size: .85rem; border-collapse: collapse; width: 100%; }
 .summary td { overflow-wrap: anywhere; }
+.prose .summary td:nth-child(1) { width: 9rem; } .prose .summary td:nth-child(2) { width: 5rem; }
 .summary td:nth-child(-n+2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
 footer .divider { display: none; }
 .chip { display: inline-block; padding: .1rem .55rem; border-radius: 1rem; font-weight: 600;
@@ -108,7 +136,7 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
   padding: .9rem 1rem !important; }
 .placeholder { margin: 0; }
 .remark { margin: .2rem 0; font-size: .875rem; font-weight: 600; }
-.prose .remark, .prose .remark * { color: var(--line); }
+.prose .remark, .prose .remark * { color: var(--remark); }
 .bars .decided { font-size: 1.5rem; font-weight: 650; margin: 0 0 .4rem; }
 .bars .unsure { opacity: .6; font-style: italic; }
 .bars { display: grid; grid-template-columns: minmax(4rem, auto) 1fr minmax(3.6rem, auto);
@@ -128,12 +156,13 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .mattered .title { font-weight: 600; margin: 0; font-size: .9rem; }
 .mattered p { margin: 0 0 .2rem; white-space: pre-wrap; }
 .for, .against { border-radius: .2rem; padding: .1em .15em; }
-.for { background: color-mix(in srgb, var(--good) var(--strength), transparent); }
-.against { background: color-mix(in srgb, var(--bad) var(--strength), transparent); }
+.for { background: color-mix(in srgb, var(--good) calc(var(--strength) * var(--tint)), transparent); }
+.against { background: color-mix(in srgb, var(--bad) calc(var(--strength) * var(--tint)), transparent); }
 .tokens { line-height: 2; overflow-wrap: anywhere; margin: 0; }
 .block:has(.tokens), .block:has(.tokens) > * { overflow: visible !important; }
 .token { position: relative; padding: .15em 0; border-right: 1px solid var(--block-border-color);
-  background: color-mix(in srgb, var(--color-accent) var(--share), transparent); cursor: default; }
+  background: color-mix(in srgb, var(--color-accent) calc(var(--share) * var(--tint)), transparent);
+  cursor: default; }
 .instead { display: none; grid-template-columns: auto auto; column-gap: 1rem;
   position: absolute; z-index: 20; left: 0; top: 1.9em; padding: .4rem .7rem;
   border-radius: .4rem; background: var(--body-text-color); color: var(--body-background-fill);
@@ -150,7 +179,11 @@ button.gallery-item { text-align: left; }
 .passage mark { padding: .1em .2em; border-radius: .2em; color: inherit;
   background: color-mix(in srgb, var(--line) 38%, transparent); }
 .passage .unread { opacity: .6; font-style: italic; }
+.low { align-items: flex-end; }
 @media (max-width: 640px) {
+  .ask { flex-direction: column; } .ask > .column:first-child { display: contents; }
+  .ask > *, .ask > .column:first-child > * { flex: none; width: 100%; }
+  .ask > .column:nth-child(2) { order: 1; } .ask .samples { order: 2; }
   .switches { justify-content: flex-start; }
   .tab-container button[role=tab] { padding: 0 .55rem; }
 }

@@ -54,6 +54,11 @@ def title(task: Task[Any]) -> Said:
     return Said(task.title, _TITLES.get(task.name, task.title))
 
 
+def title_of(name: str) -> Said:
+    """What the task of that name is called; a task may be gone by now."""
+    return Said(name, _TITLES.get(name, name))
+
+
 def description(task: Task[Any]) -> Said:
     """What it does, in one sentence."""
     return Said(task.description, _DESCRIPTIONS.get(task.name, task.description))

@@ -22,6 +22,8 @@ STOP = Said("Stop", "停止")
 ANSWER = Said("Answer", "回答")
 SAMPLES = Said("Samples: one click fills and answers", "示例：点一下即填入并作答")
 BY = Said("Answered by", "由谁作答")
+SHIPPED = Said("shipped", "自带")
+BARE = Said("bare backbone", "仅底座模型")
 BESIDE = Said("Beside it", "并排对比")
 WAITING = Said("Reading …", "正在读取……")
 WRITING = Said("Writing …", "正在生成……")
@@ -56,6 +58,9 @@ MATTERED = Said("Words that mattered", "起作用的词")
 OCCLUSION = Said(
     "Occlusion: each word is left out once. Green words spoke for “{answer}”, red ones against it.",
     "遮挡法：逐词删去，看概率如何变化。绿色支持“{answer}”，红色反对。")
+NONE_MATTERED = Said(
+    "Occlusion: each word was left out once, and none changed the probability by {least} or more.",
+    "遮挡法：逐词删去，没有哪个词使概率变化达到 {least}。")
 TOKENS = Said("How sure it was of each token", "对每个词元的把握")
 TOKENS_HOW = Said(
     "The stronger the tint, the likelier the token. Point at one, or tab to it, for what else was likely.",

@@ -53,11 +53,12 @@ def serve(
     dtype: Dtype = "auto",
 ) -> None:
     """Open the pages, all or those of these tasks, until Ctrl-C; another host than loopback needs `auth`."""
+    from commands.naming import naming
     from demos import pages, server
 
     server.login(host, ":".join(auth) if auth else None)
     service = _service(_text(backbone), device, dtype)
-    built = pages.build(service, tasks or list(service.tasks))
+    built = pages.build(service, tasks or list(service.tasks), naming=naming())
     pages.launch(built, port=port, host=host, open_browser=open_browser, auth=auth)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import page_audit
 import pytest
 import torch
 
@@ -91,14 +92,17 @@ def install(stack: AdapterStack, name: str, fingerprint: str) -> Path:
 
 
 def tiny_service(tokenizer: Any) -> Service:
-    """Six tasks; of spam a version that does not fit and one that does, which has a card."""
+    """Six tasks; of spam a version that does not fit, and one that has a card; sentiment has a report."""
     backbone = backbones.create("nano", tokenizer, seed=0)
     stack = AdapterStack(backbone)
     install(stack, "spam", "another backbone")
     for name in apps.names():
         folder = install(stack, name, backbone.fingerprint)
-        if name == "spam":
+        if name in ("spam", "sentiment"):
             store.write_text(folder / "README.md", CARD)
+        if name == "sentiment":
+            store.write_text(folder / registry.REPORT, "<h1>Its report</h1>")
+            store.write_text(folder / registry.REPORT_ZH, "<h1>它的报告</h1>")
     return Service(backbone, {name: apps.load(name) for name in apps.names()})
 
 
@@ -149,6 +153,38 @@ class Visit:
             self.page.goto(self.address)
             self.page.get_by_role("heading", name="Quintet", exact=True).wait_for()
         self.tab(title)
+
+    def close_the_browser(self) -> None:
+        """All of its windows and what it kept; a new one opens."""
+        browser, size = self.page.context.browser, self.page.viewport_size
+        self.page.context.close()
+        self.page = browser.new_context(viewport=size, locale="en-GB").new_page()
+        self.follow()
+
+    def each_dress(self) -> Iterator[str]:
+        """The page in both languages, light and dark; at the end English and light again."""
+        for language, name in (("中文", "zh"), ("English", "en")):
+            self.speak(language)
+            for shade in ("dark", "light"):
+                self.page.locator("#shade").click()
+                self.page.wait_for_function(
+                    "dark => document.body.classList.contains('dark') === dark", arg=shade == "dark"
+                )
+                yield f"{name} {shade}"
+
+    def must_be_readable(self) -> None:
+        """Names of controls, contrast of texts and the edge of a telephone, in each dress."""
+        still = (
+            "*, *::before, *::after { transition: none !important; animation: none !important; }"
+        )
+        self.page.add_style_tag(content=still)
+        found = [f"no name: {one}" for one in page_audit.nameless(self.page)]
+        for dress in self.each_dress():
+            found += [f"{dress}, faint: {one}" for one in page_audit.faint(self.page)]
+            self.page.set_viewport_size({"width": 400, "height": 800})
+            found += [f"{dress}, out: {one}" for one in page_audit.sticking_out(self.page)]
+            self.page.set_viewport_size({"width": 1280, "height": 900})
+        assert not found, "\n".join(found)
 
     def tab(self, title: str) -> None:
         self.page.get_by_role("tab", name=title, exact=True).locator("visible=true").click()

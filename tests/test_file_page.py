@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from page_fixtures import browsing, pages_home, tiny_service
+from page_fixtures import BACKBONE, Visit, browsing, pages_home, tiny_service
 
+from core import backbone as backbones
 from core.errors import BadData
 from demos import pages
 from demos.files import tables
 from demos.files.scoring import Job, Scoring
 
 ROWS = ("What a warm and funny film!", "Dull, long and boring.", "很好，很喜欢，推荐购买！")
+
+
+@pytest.fixture(autouse=True)
+def own_home() -> None:
+    """The home of the whole file, not one of each test."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def home(tmp_path_factory) -> Iterator[Path]:
+    with pages_home(tmp_path_factory) as home, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("work"))
+        yield home
 
 
 @pytest.fixture
@@ -63,27 +79,84 @@ def test_a_cancelled_command_is_gone_with_its_files(reviews):
     assert not scoring.output.parent.exists()
 
 
-def test_a_file_is_scored_and_summed_up_in_the_browser(
-    tmp_path_factory, tokenizer, monkeypatch, reviews
-):
-    with pages_home(tmp_path_factory):
-        service = tiny_service(tokenizer)
-        blocks = pages.build(service, ["sentiment"])
-        with browsing(pages.start(blocks)) as visit:
-            visit.open("A file")
-            visit.press("Score the file")
-            visit.shows("Choose a file first.")
-            visit.page.locator("input[type=file]").first.set_input_files(reviews)
-            visit.shows("columns review, day, id")
-            visit.page.get_by_label("Backbone").locator("visible=true").click()
-            visit.page.get_by_role("option", name="mini").click()
-            visit.shows("mini: 5.3 million parameters")
-            visit.press("Score the file")
-            visit.page.locator(".summary figure").nth(2).wait_for(timeout=300_000)
-            visit.shows("3 rows, 0 of them without an answer")
-            visit.box("Only rows that mention").fill("film")
-            visit.box("Only rows that mention").press("Enter")
-            visit.shows("1 rows, 0 of them without an answer")
-            visit.speak("中文")
-            visit.shows("各标签占比")
-        blocks.close(verbose=False)
+@pytest.fixture(scope="module")
+def visit(home, tokenizer) -> Iterator[Visit]:
+    service = tiny_service(tokenizer)
+    backbones.save(service.engine.backbone, Path(BACKBONE))
+    blocks = pages.build(service, ["sentiment"])
+    with browsing(pages.start(blocks)) as visit:
+        yield visit
+    blocks.close(verbose=False)
+
+
+def table(count: int) -> pd.DataFrame:
+    """Reviews of several weeks from two sources."""
+    days = pd.date_range("2026-01-05", periods=count, freq="3D").strftime("%Y-%m-%d")
+    rows = {
+        "day": days,
+        "shop": [("north", "south")[n % 2] for n in range(count)],
+        "review": [f"{ROWS[n % len(ROWS)]} ({n})" for n in range(count)],
+    }
+    return pd.DataFrame(rows)
+
+
+WRITERS = {
+    ".csv": lambda rows, path: rows.to_csv(path, index=False),
+    ".xlsx": lambda rows, path: rows.to_excel(path, index=False),
+    ".parquet": lambda rows, path: rows.to_parquet(path),
+}
+
+
+def send(visit: Visit, path: Path) -> None:
+    clear = visit.page.get_by_label("Clear").locator("visible=true")
+    if clear.count():
+        clear.first.click()
+    visit.page.locator("input[type=file]").first.set_input_files(path)
+    visit.shows(f"{path.name}: columns day, shop, review")
+
+
+def test_a_file_must_be_chosen(visit):
+    visit.open("A file")
+    visit.press("Score the file")
+    visit.shows("Choose a file first.")
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_table_is_sent_scored_summed_up_and_fetched(visit, tmp_path, kind):
+    rows, path = table(12), tmp_path / f"reviews{kind}"
+    WRITERS[kind](rows, path)
+    visit.open("A file")
+    send(visit, path)
+    visit.press("Score the file")
+    visit.shows("12 rows, 0 of them without an answer")
+    for title in ("Shares of the labels", "over time", "by source", "Surest", "Least sure"):
+        visit.shows(title)
+    with visit.page.expect_download() as coming:
+        visit.page.locator("a[download*='-scored']").locator("visible=true").first.click()
+    coming.value.save_as(scored := tmp_path / coming.value.suggested_filename)
+    assert scored.suffix == kind
+    found = tables.read(scored)
+    assert list(found["review"]) == list(rows["review"])
+    assert set(found["prediction"]) <= {"negative", "positive"}
+
+
+def test_the_summary_is_narrowed_and_told_in_chinese(visit):
+    visit.box("Only rows that mention").fill("film")
+    visit.box("Only rows that mention").press("Enter")
+    visit.shows("4 rows, 0 of them without an answer")
+    visit.speak("中文")
+    visit.shows("各标签占比")
+    visit.shows("共 4 行")
+    visit.speak("English")
+
+
+def test_scoring_shows_how_far_it_is_and_is_cancelled(visit, tmp_path):
+    table(20_000).assign(day="2026-01-05").to_csv(path := tmp_path / "many.csv", index=False)
+    visit.open("A file")
+    send(visit, path)
+    visit.press("Score the file")
+    visit.shows(" rows scored, ")
+    visit.press("Cancel")
+    visit.shows("Cancelled; nothing is kept.")
+    assert visit.page.locator("a[download*='-scored']:visible").count() == 0
+    assert not list(Path(tempfile.gettempdir()).glob("quintet-scored-*/many-scored*"))

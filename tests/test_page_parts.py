@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from report_fixtures import comparison
 
+import apps
+from commands.naming import naming
 from core.adapters.passport import OperatingPoint
 from core.application import Prediction
 from core.errors import BadData
@@ -21,6 +23,7 @@ from demos.answers.programs import command, curl
 from demos.files import tables
 from demos.files.charts import charts
 from demos.files.summary import date_columns, source_columns, summarize
+from demos.naming import PLAIN, Naming, deciding
 from demos.said import Said, html
 from demos.tasks.newest import Newest
 
@@ -151,9 +154,19 @@ def test_the_head_of_a_csv_is_read_in_its_encoding(tmp_path, encoding):
 def test_a_verdict_is_read_from_the_sentence_of_a_card(sentence, said):
     found = verdict(f"**On 1,003 scored rows, 'adapter' reached f1 8.2 (6.8 to 9.6): {sentence}**")
     assert found is not None
-    assert found.said.en == said
-    assert "8.2 (6.8 to 9.6)" in found.score.en
+    assert found.said(PLAIN).en == said
+    assert found.score(apps.load("qa"), PLAIN).en.startswith("f1 8.2 (6.8 to 9.6), ")
     assert found.good == said.startswith("better")
+
+
+def test_metrics_and_baselines_are_named_as_in_a_report_in_both_languages():
+    spam, translation = apps.load("spam"), apps.load("translation")
+    assert deciding(translation) == "chrf_mean"
+    assert naming().value(translation, "chrf_mean") == ("chrF (mean)", "chrF（平均）")
+    assert naming().value(spam, "recall_spam").en == "Recall (spam)"
+    assert naming().baseline("word by word").zh == "逐词翻译"
+    assert naming().baseline("of another version") == ("of another version",) * 2
+    assert Naming().value(spam, "recall_spam").zh == "recall spam"
 
 
 @pytest.mark.parametrize("outcome", ["win", "tie", "loss", "starved"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ def service(tmp_path_factory, tokenizer):
 
 @pytest.fixture(scope="module")
 def client(service) -> Iterator[httpx.Client]:
-    blocks = pages.build(service, ["generation"])
+    blocks = pages.build(service, [*service.tasks, "spam@1", "spam@7"])
     with httpx.Client(base_url=pages.start(blocks), timeout=60) as client:
         yield client
     blocks.close(verbose=False)
@@ -129,3 +130,40 @@ def test_an_answer_that_nobody_listens_to_is_cancelled(client, service, monkeypa
             break
         time.sleep(0.1)
     assert handles[0].latest.finish == "cancelled"
+
+
+@pytest.fixture(scope="module")
+def programs(client) -> Any:
+    from gradio_client import Client
+
+    return Client(str(client.base_url), verbose=False)
+
+
+def test_programs_get_the_same_answer_under_the_name_of_the_task(programs, service):
+    asked = {"question": "And now?", "history": [{"role": "user", "content": "Hi"}]}
+    found = service.application("qa")(**asked)
+    assert programs.predict(**asked, api_name="/qa") == found.model_dump()
+    names = programs.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(names) == {*(f"/{name}" for name in service.tasks), "/spam_1", "/spam_7"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a" * 50_001, "50,001 characters; at most 50,000"),
+        (None, "should be a valid string"),
+        (5, "should be a valid string"),
+        (" ", "is empty"),
+    ],
+)
+def test_the_server_checks_what_programs_send(programs, text, message):
+    with pytest.raises(Exception, match=message):
+        programs.predict(text=text, api_name="/sentiment")
+
+
+def test_no_task_and_a_taken_port_are_refused(service, client):
+    with pytest.raises(BadSetting, match="No task to show; known: generation"):
+        pages.build(service, [])
+    blocks = pages.build(service, ["spam"])
+    with pytest.raises(BadSetting, match="Cannot serve on"):
+        pages.start(blocks, port=client.base_url.port)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import urlsplit
 
+import page_audit
 import pytest
-from page_fixtures import Visit, browsing, pages_home, tiny_service
+from page_fixtures import WAIT, Visit, browsing, pages_home, tiny_service
 
 from core.engine.sampling import Sample
-from core.errors import BadSetting
 from core.service import Service
 from demos import pages
 
@@ -75,15 +73,28 @@ def test_a_text_grows_while_it_is_written(visit, service):
     assert all(final.startswith(text) for text in seen)
 
 
-def test_the_newest_request_wins(visit, service):
+def test_the_newest_request_wins_and_the_others_are_cancelled(visit, service, monkeypatch):
+    from playwright.sync_api import expect
+
+    task, handles, submit = service.application("translation"), [], service.engine.submit
+    newest = next(task.predict([task.input(text="A new town.")])).text
+    monkeypatch.setattr(
+        service.engine, "submit", lambda *given: handles.append(submit(*given)) or handles[-1]
+    )
     visit.open("Translation")
     visit.sample(0)
     visit.sample(1)
     visit.sample(2)
-    task = service.application("translation")
-    visit.answers(next(task.predict(task.task.samples[2:3])).text)
+    expect(visit.box("Text")).to_have_value(task.task.samples[2].text, timeout=WAIT)
+    visit.box("Text").fill("A new town.")
+    visit.press("Submit")
+    visit.answers(newest)
     visit.shows("Finish: ")
-    assert visit.box("Text").input_value() == task.task.samples[2].text
+    assert visit.box("Text").input_value() == "A new town."
+    assert visit.page.get_by_text("Error", exact=True).count() == 0
+    assert all(handle.done for handle in handles)
+    *earlier, last = (handle.latest.finish for handle in handles)
+    assert "cancelled" in earlier and last in ("stop", "length")
 
 
 def test_a_seed_is_taken_and_refused_input_stands_beside_no_old_answer(visit, service):
@@ -161,6 +172,8 @@ def test_what_is_refused_is_told_and_its_words_come_back(visit):
 
 
 def test_two_answers_stand_side_by_side(visit):
+    from playwright.sync_api import expect
+
     visit.open("Sentiment")
     visit.page.get_by_label("Beside it").locator("visible=true").click()
     visit.page.get_by_role("option", name="bare").click()
@@ -168,8 +181,39 @@ def test_two_answers_stand_side_by_side(visit):
     visit.page.locator(".bars:visible").nth(1).wait_for()
     assert visit.page.locator(".contestant:visible").all_inner_texts() == [
         "sentiment@1",
-        "bare · 底座",
+        "bare backbone",
     ]
+    visit.speak("中文")
+    beside = visit.page.get_by_label("并排对比").locator("visible=true")
+    expect(beside).to_have_value("仅底座模型", timeout=WAIT)
+    visit.speak("English")
+
+
+def test_enter_asks_and_shift_enter_begins_a_line(visit):
+    visit.open("Spam", anew=True)
+    visit.box("Message").fill("Win a prize")
+    visit.box("Message").press("Shift+Enter")
+    visit.box("Message").press_sequentially("now")
+    visit.box("Message").press("Enter")
+    visit.page.locator(".mattered:visible").wait_for()
+    assert visit.box("Message").input_value() == "Win a prize\nnow"
+
+
+def test_the_keyboard_reaches_everything_in_its_order_and_shows_where_it_is(visit):
+    visit.open("Spam", anew=True)
+    visit.page.get_by_role("heading", name="Quintet", exact=True).click()
+    found = []
+    while not found or not found[-1][0].startswith("The same from a program"):
+        visit.page.keyboard.press("Tab")
+        found.append(page_audit.focused(visit.page))
+        assert len(found) < 60, found
+    assert all(seen for _, seen in found), found
+    places = [
+        next(place for place, (name, _) in enumerate(found) if name.startswith(wanted))
+        for wanted in ("English", "Light / dark", "Backbone", "Spam", "Answered by", "Beside it",
+                       "better than TF-IDF", "Message", "Submit", "✓ Right")
+    ]  # fmt: skip
+    assert places == sorted(places), found
 
 
 def test_the_language_is_switched_and_nothing_is_lost(visit):
@@ -211,56 +255,30 @@ def test_a_page_gives_the_verdict_on_its_adapter_or_says_why_there_is_none(visit
     visit.shows(sentence)
 
 
-def test_the_report_opens_inside_the_page(visit):
+def test_the_card_opens_inside_the_page_where_there_is_no_report(visit):
     visit.open("Spam")
     visit.page.locator("details.report summary:visible").click()
     visit.page.locator(".card table:visible").wait_for()
     assert visit.page.evaluate("window.hacked") is None
 
 
-@pytest.mark.parametrize("name", ["Sentiment", "Questions and answers", "A file"])
-def test_nothing_is_wider_than_a_telephone_and_no_task_is_hidden(visit, name):
-    visit.page.set_viewport_size({"width": 400, "height": 800})
-    visit.open(name)
-    wide = visit.page.evaluate("document.documentElement.scrollWidth")
-    shown = visit.page.locator("button[role=tab]:visible").count()
-    visit.page.set_viewport_size({"width": 1280, "height": 900})
-    assert wide <= 400
-    assert shown >= 9
+def test_the_report_opens_inside_the_page_in_the_language_of_its_reader(visit):
+    visit.open("Sentiment")
+    report = visit.page.locator("details.report:visible")
+    for language, heading in (("English", "Its report"), ("中文", "它的报告")):
+        visit.speak(language)
+        report.locator("summary").click()
+        frame = visit.page.frame_locator("iframe.card:visible")
+        frame.get_by_role("heading", name=heading).wait_for()
+        report.locator("summary").click()
+    visit.speak("English")
 
 
-@pytest.fixture(scope="module")
-def client(address) -> Any:
-    from gradio_client import Client
-
-    return Client(address, verbose=False)
-
-
-def test_programs_get_the_same_answer_under_the_name_of_the_task(client, service):
-    asked = {"question": "And now?", "history": [{"role": "user", "content": "Hi"}]}
-    found = service.application("qa")(**asked)
-    assert client.predict(**asked, api_name="/qa") == found.model_dump()
-    names = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(names) == {*(f"/{name}" for name in service.tasks), "/spam_1", "/spam_7"}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a" * 50_001, "50,001 characters; at most 50,000"),
-        (None, "should be a valid string"),
-        (5, "should be a valid string"),
-        (" ", "is empty"),
-    ],
-)
-def test_the_server_checks_what_programs_send(client, text, message):
-    with pytest.raises(Exception, match=message):
-        client.predict(text=text, api_name="/sentiment")
-
-
-def test_no_task_and_a_taken_port_are_refused(service, address):
-    with pytest.raises(BadSetting, match="No task to show; known: generation"):
-        pages.build(service, [])
-    blocks = pages.build(service, ["spam"])
-    with pytest.raises(BadSetting, match="Cannot serve on"):
-        pages.start(blocks, port=urlsplit(address).port)
+@pytest.mark.parametrize("title", ["Spam", "Generation", "Questions and answers", "A file"])
+def test_everything_can_be_read_named_and_reached(visit, title):
+    visit.open(title)
+    if title != "A file":
+        visit.sample()
+        visit.shows("Finish: ")
+    visit.must_be_readable()
+    assert visit.page.locator("button[role=tab]:visible").count() >= 9

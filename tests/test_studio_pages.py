@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from page_fixtures import BACKBONE, Visit, browsing, pages_home, tiny_service
+from page_fixtures import BACKBONE, WAIT, Visit, browsing, pages_home, tiny_service
 
+from core import backbone as backbones
 from core.adapters import registry
 from core.feedback.database import Feedback
 from core.service import Service
@@ -28,7 +30,9 @@ def service(tmp_path_factory, tokenizer) -> Iterator[Service]:
         patch.chdir(tmp_path_factory.mktemp("work"))
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
         a_run()
-        yield tiny_service(tokenizer)
+        service = tiny_service(tokenizer)
+        backbones.save(service.engine.backbone, Path(BACKBONE))
+        yield service
 
 
 def a_run() -> None:
@@ -154,9 +158,55 @@ def test_a_training_that_cannot_begin_says_why_and_shows_its_command(visit):
 
 
 @pytest.mark.parametrize("title", ["Feedback", "Train", "See inside"])
-def test_nothing_is_wider_than_a_telephone(visit, title):
+def test_everything_can_be_read_named_and_reached(visit, title):
     visit.open(title)
-    visit.page.set_viewport_size({"width": 400, "height": 800})
-    wide = visit.page.evaluate("document.documentElement.scrollWidth")
-    visit.page.set_viewport_size({"width": 1280, "height": 900})
-    assert wide <= 400
+    visit.must_be_readable()
+
+
+def curves_of(visit: Visit) -> Any:
+    return visit.page.locator(".chart:visible")
+
+
+def test_a_training_is_watched_stopped_found_again_and_served(visit, service):
+    """From the first press to the new adapter; the browser is closed in between."""
+    from playwright.sync_api import expect
+
+    messages = ("Win a free prize, call {0}", "See you at lunch, bring {0}")
+    rows = [f"{messages[n % 2].format(n * 7 % 31)},{('spam', 'ham')[n % 2]}\n" for n in range(60)]
+    Path("mails.csv").write_text("text,label\n" + "".join(rows))
+    visit.open("Train")
+    visit.box("Rows: a file or folder on this machine, or a hub id").fill("mails.csv")
+    visit.box("More options, as on the command line").fill(
+        "--max-steps 400 --num-train-epochs 400 --per-device-train-batch-size 4 --logging-steps 1 "
+        "--eval-steps 5 --early-stopping-patience 400"
+    )
+    command = visit.box("The command that does the same")
+    expect(command).to_have_value(re.compile("--max-steps 400"))
+    visit.press("Start")
+    state = visit.page.locator(".state:visible")
+    expect(state).to_have_text(re.compile(r"training.*step \d+ / 400"), timeout=WAIT)
+    expect(curves_of(visit).filter(has_text="Loss")).to_be_visible()
+    earlier = state.inner_text()
+    expect(state).not_to_have_text(earlier, use_inner_text=True, timeout=WAIT)
+    visit.press("Stop")
+    visit.shows("Asked to stop")
+    visit.shows("stopped; it can go on")
+    visit.close_the_browser()
+    visit.open("Train")
+    visit.shows("stopped; it can go on")
+    expect(curves_of(visit).filter(has_text="Validation")).to_be_visible()
+    visit.press("Go on")
+    visit.shows("done")
+    visit.press("Show the report")
+    visit.page.frame_locator("iframe").get_by_role("heading", name="Spam").first.wait_for()
+    visit.page.get_by_label("Runs to compare").click()
+    for _ in range(2):
+        visit.page.get_by_role("option").first.click()
+    expect(visit.page.locator(".train tbody tr:visible")).to_have_count(2)
+    before = service.find("spam")
+    visit.press("Use this adapter")
+    visit.shows("Served from now on")
+    assert service.find("spam") != before
+    visit.tab("Spam")
+    visit.sample()
+    visit.page.locator(".mattered:visible").wait_for()

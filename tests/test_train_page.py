@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import apps
+from commands.naming import naming
 from core.errors import BadInput
 from demos.said import Said
 from demos.train import html as train_html
@@ -189,10 +190,10 @@ def test_runs_are_compared_in_a_table_and_a_plot():
         folder = a_run(name)
         log(folder, {"step": 1, "loss": 2.0}, {"step": 2, "loss": value}, {"step": 2, "mcc": value})
         scored(folder, metrics={"mcc": value})
-    found = train_html.compared(runs.find(), TASKS)
+    found = train_html.compared(runs.find(), TASKS, naming())
     assert found.count("<tr>") == 3
     assert found.count("<figure") == 2
-    assert "mcc 0.7" in found
+    assert "<span>MCC</span> 0.7" in found
     assert "spam/a: 2 at 1, 0.5 at 2" in found
 
 
@@ -201,7 +202,9 @@ def test_what_files_hold_is_text_in_the_page():
     (folder / "report").mkdir()
     (folder / "report" / "report.html").write_text('<p title="a">"quoted"</p>')
     (run,) = runs.find()
-    shown = train_html.shown(run, TASKS["spam"]) + train_html.compared([run], TASKS)
+    shown = train_html.shown(run, TASKS["spam"], naming()) + train_html.compared(
+        [run], TASKS, naming()
+    )
     assert "<img" not in shown
     assert "<b>" not in shown
     frame = train_html.report(run)

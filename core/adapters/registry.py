@@ -17,6 +17,8 @@ from core.errors import Damaged, MissingAdapter
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 REPORT = "report.html"
+REPORT_ZH = "report.zh.html"
+"""In Chinese, where it came with the adapter."""
 _MOST_WRITERS = 1000
 _TAKEN_BACK = "taken_back"
 """An empty file in the folder of a version that was rolled back."""

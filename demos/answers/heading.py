@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,6 +18,7 @@ from core.service import Service
 from core.task import Task
 from demos.answers import heading_words as words
 from demos.door import gr
+from demos.naming import Naming, deciding
 from demos.said import Said, html, same
 from demos.task_words import description
 from demos.tasks.asking import BARE, SERVED, Contestant
@@ -25,10 +27,14 @@ CARD = "README.md"
 """The model card of an adapter: its verdict is one sentence in bold, and below it all scores."""
 _OPENED = (
     "const f = this.open && this.querySelector('iframe');"
-    "if (f && !f.srcdoc) fetch(f.dataset.from).then(r => r.text()).then(t => { f.srcdoc = t; });"
+    "const from = f && (f.dataset[document.documentElement.lang] || f.dataset.en);"
+    "if (f && f.dataset.shown !== from) fetch(from).then(r => r.text())"
+    ".then(t => { f.srcdoc = t; f.dataset.shown = from; });"
 )
+_PICKED = "also picked the checkpoint"
+"""What a card says of rows that flatter the score."""
 _SENTENCE = re.compile(
-    r"\*\*On (?P<rows>[\d,]+) .+? reached (?P<metric>.+?) (?P<value>[-\d.]+)"
+    r"\*\*On (?P<rows>[\d,]+) .+? reached .+? (?P<value>[-\d.]+)"
     r" \((?P<low>[-\d.]+) to (?P<high>[-\d.]+)\): (?P<outcome>clearly better|not told apart|worse|no better)"
     r".+?['\"](?P<baseline>.+?)['\"] at (?P<other>[-\d.]+) \((?P<p>p [=≤] [^)]+)\)"
 )
@@ -47,12 +53,19 @@ class Verdict:
     outcome: str
     baseline: str
     p: str
-    score: Said
+    numbers: Mapping[str, str]
 
-    @property
-    def said(self) -> Said:
+    def said(self, naming: Naming) -> Said:
         """Such as 'better than TF-IDF, p ≤ 0.001'."""
-        return _OUTCOMES[self.outcome].filled(baseline=self.baseline, p=self.p)
+        return _OUTCOMES[self.outcome].filled(baseline=naming.baseline(self.baseline), p=self.p)
+
+    def score(self, task: Task[Any], naming: Naming) -> Said:
+        """The value that decides, its interval, and the baseline's."""
+        return words.SCORE.filled(
+            **self.numbers,
+            metric=naming.value(task, deciding(task)),
+            baseline=naming.baseline(self.baseline),
+        )
 
     @property
     def good(self) -> bool:
@@ -65,8 +78,8 @@ def verdict(card: str) -> Verdict | None:
     found = _SENTENCE.search(card)
     if found is None:
         return None
-    score = words.SCORE.filled(**found.groupdict())
-    return Verdict(found["outcome"], found["baseline"], found["p"], score)
+    numbers = {name: found[name] for name in ("rows", "value", "low", "high", "other")}
+    return Verdict(found["outcome"], found["baseline"], found["p"], numbers)
 
 
 def about(task: Task[Any]) -> str:
@@ -74,7 +87,7 @@ def about(task: Task[Any]) -> str:
     return html(description(task), "p", class_="about")
 
 
-def heading(service: Service, page: str, contestant: Contestant) -> str:
+def heading(service: Service, page: str, contestant: Contestant, naming: Naming) -> str:
     """Who answers and what that is worth; where nobody can, why."""
     backbone = service.engine.backbone.name
     if contestant.value == BARE:
@@ -84,8 +97,8 @@ def heading(service: Service, page: str, contestant: Contestant) -> str:
         passport, folder = service.passport(name), service.find(name)
     except QuintetError as error:
         return problem(error)
-    who = words.ADAPTER.filled(name=contestant.name, backbone=backbone)
-    return _line(who) + _score(folder, passport)
+    who = words.ADAPTER.filled(name=contestant.said, backbone=backbone)
+    return _line(who) + _score(service.task(page), folder, passport, naming)
 
 
 def problem(error: QuintetError) -> str:
@@ -97,16 +110,16 @@ def _line(said: Said) -> str:
     return html(said, "p", class_="quiet")
 
 
-def _score(folder: Path, passport: Passport) -> str:
+def _score(task: Task[Any], folder: Path, passport: Passport, naming: Naming) -> str:
     """The verdict opens the card; an adapter without a card shows the scores of its passport."""
     path = folder / CARD
     card = path.read_text("utf-8", errors="replace") if path.is_file() else ""
     found = verdict(card)
     if found is None:
-        return _values(passport)
-    chip = html(found.said, class_=f"chip {'good' if found.good else 'plain'}")
-    picked = words.PICKED if passport.scored_on == "validation" else same("")
-    score = html(Said(*(f"{a}{b}" for a, b in zip(found.score, picked, strict=True))))
+        return _values(task, passport, naming)
+    chip = html(found.said(naming), class_=f"chip {'good' if found.good else 'plain'}")
+    picked = words.PICKED if _PICKED in card else same("")
+    score = html(Said(*(f"{a}{b}" for a, b in zip(found.score(task, naming), picked, strict=True))))
     return (
         f'<details class="report" ontoggle="{escape(_OPENED)}"><summary>{chip} {score} '
         f"{html(words.REPORT, class_='link')}</summary>{_report(folder, card)}</details>"
@@ -115,13 +128,22 @@ def _score(folder: Path, passport: Passport) -> str:
 
 def _report(folder: Path, card: str) -> str:
     """The whole report where it came with the adapter, fetched when it is opened; else the card."""
-    places = (folder / registry.REPORT, folder.parent / "report" / registry.REPORT)
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
+    of_run = folder.parent / "report" / registry.REPORT
+    places = {"en": (folder / registry.REPORT, of_run), "zh": (folder / registry.REPORT_ZH,)}
+    there = {
+        language: next((place for place in paths if place.is_file()), None)
+        for language, paths in places.items()
+    }
+    if there["en"] is None:
         return f'<div class="card" lang="en">{_drawn(card)}</div>'
-    gr.set_static_paths([path])
-    where = escape(f"gradio_api/file={path}")
-    return f'<iframe class="card" title="Report" sandbox="" data-from="{where}"></iframe>'
+    gr.set_static_paths([path for path in there.values() if path])
+    where = "".join(
+        f' data-{language}="{escape(f"gradio_api/file={path}")}"'
+        for language, path in there.items()
+        if path
+    )
+    title = escape(f"{words.REPORT.en} · {words.REPORT.zh}")
+    return f'<iframe class="card" title="{title}" sandbox=""{where}></iframe>'
 
 
 def _drawn(card: str) -> str:
@@ -132,13 +154,15 @@ def _drawn(card: str) -> str:
     return drawn.replace("&lt;br&gt;", "<br>").replace("<img", "<span")
 
 
-def _values(passport: Passport) -> str:
+def _values(task: Task[Any], passport: Passport, naming: Naming) -> str:
     rows = "".join(
-        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{value:.3f}</td>"
+        f"<tr><td>{html(naming.value(task, name))}</td><td>{value:.3f}</td>"
         f"<td>{_beside(passport, name)}</td></tr>"
         for name, value in passport.metrics.items()
     )
-    said = words.PASSPORT.filled(rows=f"{passport.rows:,}", baseline=passport.baseline_name or "-")
+    said = words.PASSPORT.filled(
+        rows=f"{passport.rows:,}", baseline=naming.baseline(passport.baseline_name or "-")
+    )
     return f'<details class="report"><summary>{html(said)}</summary><table>{rows}</table></details>'
 
 

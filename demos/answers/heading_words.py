@@ -5,7 +5,7 @@ from __future__ import annotations
 from demos.said import Said
 
 # fmt: off
-ADAPTER = Said("Adapter {name} on {backbone}", "适配器 {name}，底座 {backbone}")
+ADAPTER = Said("Adapter: {name}, on {backbone}", "适配器：{name}，底座：{backbone}")
 BARE = Said("{backbone} without an adapter, asked in the same words", "底座 {backbone}，不加适配器，提示词相同")
 BETTER = Said("better than {baseline}, {p}", "优于 {baseline}，{p}")
 TIE = Said("not told apart from {baseline}, {p}", "与 {baseline} 无显著差异，{p}")

@@ -14,6 +14,7 @@ from typing import Any
 from core.application import Prediction
 from demos import words
 from demos.said import html
+from demos.task_words import label
 from demos.tasks.asking import Asked, without
 
 MOST = 40
@@ -61,7 +62,10 @@ def _drawn(text: str, places: Sequence[Place], worth: Sequence[float], answer: s
         parts.append(_word(text[start:stop], value, abs(value) / most))
         end = stop
     parts.append(escape(text[end:]))
-    how = words.OCCLUSION.filled(answer=answer)
+    if max(map(abs, worth)) < _FAINT:
+        how = words.NONE_MATTERED.filled(least=f"{_FAINT:.1%}")
+    else:
+        how = words.OCCLUSION.filled(answer=label(answer))
     return (
         f'<div class="mattered">{html(words.MATTERED, "p", class_="title")}'
         f"<p>{''.join(parts)}</p>{html(how, 'p', class_='quiet')}</div>"

@@ -12,7 +12,9 @@ from core.errors import QuintetError
 from core.feedback.entries import Entry
 from core.task import Task
 from demos.feedback import words
+from demos.naming import Naming
 from demos.said import Said, html, same
+from demos.task_words import title_of
 from demos.train import runs
 from demos.train.plots import number
 
@@ -70,17 +72,21 @@ def _row(entry: Entry) -> str:
     when = entry.time.replace("T", " ").removesuffix("Z")[:16]
     return (
         f'<tr><td class="brief">{entry.id}</td><td class="brief aside">{escape(when)}</td>'
-        f'<td class="brief">{escape(entry.task)}</td><td class="brief aside">{escape(entry.adapter) or "–"}</td>'
+        f'<td class="brief">{html(title_of(entry.task))}</td><td class="brief aside">{_by(entry)}</td>'
         f'<td class="text">{_short(entry.prompt)}</td><td class="text">{_short(entry.completion)}</td>'
         f'<td class="brief {kind}">{html(said)}</td><td class="brief">{html(use)}</td></tr>'
     )
+
+
+def _by(entry: Entry) -> str:
+    return html(words.SHIPPED if entry.adapter == "shipped" else entry.adapter or "–")
 
 
 def _short(text: str) -> str:
     return escape(text if len(text) <= _MOST else f"{text[: _MOST - 1]}…")
 
 
-def versions(task: Task[Any], backbone: str) -> str:
+def versions(task: Task[Any], backbone: str, naming: Naming) -> str:
     """Every version of the task's adapter on this backbone, the newest first."""
     installed = registry.versions(task.name, backbone)
     standing = max(registry.standing(task.name, backbone), default=0)
@@ -102,29 +108,31 @@ def versions(task: Task[Any], backbone: str) -> str:
     heads = "".join(html(name, "th", scope="col") for name in words.VERSIONS)
     body = "".join(
         f'<tr><td class="brief">{html(name)}</td><td class="brief">{html(state)}</td>'
-        f"{_scored(task, folder)}</tr>"
+        f"{_scored(task, folder, naming)}</tr>"
         for name, state, folder in found
     )
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>" if found else ""
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll" tabindex="0">{table}</div>' if found else ""
 
 
-def _scored(task: Task[Any], folder: Any) -> str:
+def _scored(task: Task[Any], folder: Any, naming: Naming) -> str:
     try:
         passport = read_passport(folder)
     except QuintetError as error:
         return f'<td class="text" colspan="2">{escape(str(error))}</td>'
     found = runs.headline(passport.model_dump(), task.select_by.metric)
-    said = f"{found[0].replace('_', ' ')} {number(found[1])}" if found else "–"
-    return f'<td class="brief">{escape(passport.created[:10])}</td><td class="brief">{escape(said)}</td>'
+    said = f"{html(naming.value(task, found[0]))} {number(found[1])}" if found else "–"
+    return f'<td class="brief">{escape(passport.created[:10])}</td><td class="brief">{said}</td>'
 
 
-def decision(found: Mapping[str, Any]) -> str:
+def decision(found: Mapping[str, Any], task: Task[Any], naming: Naming) -> str:
     """What was compared, what came out, and the interval beside the margin."""
     good = bool(found["promoted"])
     verdict = html(
         words.PROMOTED if good else words.REFUSED, "span", class_="good" if good else "bad"
     )
-    metric = escape(str(found["metric"]).replace("_", " "))
+    reason = html(_reason(found))
+    metric = html(naming.value(task, str(found["metric"])))
     values = (
         f"{metric}: {html(words.SERVED_VALUE)} <b>{found['value_served']:.4f}</b>, "
         f"{html(words.CANDIDATE_VALUE)} <b>{found['value']:.4f}</b>"
@@ -135,8 +143,20 @@ def decision(found: Mapping[str, Any]) -> str:
         left=found["left_out"],
     )  # fmt: skip
     return (
-        f'<div class="decision" role="status"><p>{verdict}: {escape(str(found["reason"]))}.</p>'
+        f'<div class="decision" role="status"><p>{verdict}: {reason}</p>'
         f"<p>{values}</p>{html(about, 'p', class_='quiet')}{_interval(found)}</div>"
+    )
+
+
+def _reason(found: Mapping[str, Any]) -> Said:
+    """In both languages, where it is one that the gate gives."""
+    given = str(found["reason"])
+    said = next((one for begin, one in words.REASONS.items() if given.startswith(begin)), None)
+    if said is None:
+        return same(f"{given}.")
+    worst = -found["high"] if found["lower_is_better"] else found["low"]
+    return said.filled(
+        p=f"{found['p']:.3f}", margin=f"{found['margin']:.4f}", worst=f"{-worst:.4f}"
     )
 
 

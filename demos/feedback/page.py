@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def _listing(frame: Frame, tab: gr.Tab) -> None:
             gr.Radio([*_KINDS], value="both", min_width=280), label=words.WHICH, choices=kinds
         )
     table = gr.HTML("", elem_classes="bare")
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="low"):
         gone = frame.say(
             gr.Dropdown([], multiselect=True, min_width=200, scale=2), label=words.DELETE_WHICH
         )
@@ -134,24 +134,25 @@ def _loop(frame: Frame, tab: gr.Tab) -> None:
     )  # fmt: skip
     table = gr.HTML("", elem_classes="bare")
     gr.HTML(_heading(words.RETRAIN, words.RETRAIN_ABOUT), elem_classes="bare")
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="low"):
         bundled = frame.say(gr.Checkbox(value=True, scale=2), label=words.WITH_BUNDLED)
         learn = frame.say(gr.Button(min_width=160), value=words.LEARN_NOW)
     learning = gr.HTML("", elem_classes="bare")
     gr.HTML(_heading(words.GATE, words.GATE_ABOUT), elem_classes="bare")
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="low"):
         candidate = frame.say(gr.Dropdown([], filterable=False, scale=2), label=words.CANDIDATE)
         promote = frame.say(gr.Button(variant="primary", min_width=160), value=words.PROMOTE)
     decided = gr.HTML("", elem_classes="bare")
     gr.HTML(_heading(words.ROLLBACK, words.ROLLBACK_ABOUT), elem_classes="bare")
-    back = frame.say(gr.Button(min_width=160), value=words.BACK)
+    with gr.Row():
+        back = frame.say(gr.Button(min_width=200, scale=0), value=words.BACK)
     undone = gr.HTML("", elem_classes="bare")
 
     def there(backbone: str, name: str) -> list[Any]:
         """The versions of the task, and the runs that may become the next one."""
         finished = [run.name for run in runs.find() if _fits(run, name, backbone)]
         value = next(iter(finished), None)
-        table = shown.versions(tasks[name], backbone)
+        table = shown.versions(tasks[name], backbone, frame.naming)
         return [table, gr.update(choices=finished, value=value)]
 
     asked, outputs = [frame.backbone, task], [table, candidate]
@@ -161,7 +162,7 @@ def _loop(frame: Frame, tab: gr.Tab) -> None:
     frame.switched.then(there, asked, outputs, **_QUIET)
     tab.select(there, asked, outputs, **_QUIET)
     learn.click(_learning(tasks), [*asked, bundled], learning, **_QUIET)
-    promote.click(_promote, [*asked, candidate], decided, **_QUIET).then(
+    promote.click(_promoting(frame), [*asked, candidate], decided, **_QUIET).then(
         there, asked, outputs, **_QUIET
     )
     back.click(_rollback, asked, undone, **_QUIET).then(there, asked, outputs, **_QUIET)
@@ -214,11 +215,16 @@ def _bundled(task: str) -> list[str]:
         return []
 
 
-def _promote(backbone: str, task: str, candidate: str | None) -> Iterator[str]:
+def _promoting(frame: Frame) -> Callable[[str, str, str | None], Iterator[str]]:
+    def promote(backbone: str, task: str, candidate: str | None) -> Iterator[str]:
+        if candidate:
+            yield from _promote(frame, backbone, task, candidate)
+
+    return promote
+
+
+def _promote(frame: Frame, backbone: str, task: str, candidate: str) -> Iterator[str]:
     """Run the test as a process, show what it prints, then what it decided."""
-    if not candidate:
-        yield ""
-        return
     folder = runs.RUNS / task / Path(candidate).name
     arguments = ["adapters", "promote", task, str(folder), "--backbone", backbone]
     job, line = jobs.start(arguments), shown.command(jobs.command(arguments))
@@ -230,7 +236,7 @@ def _promote(backbone: str, task: str, candidate: str | None) -> Iterator[str]:
     if not decision or decision["decided"] < job.started:
         yield shown.problem(job.console.splitlines()[-1] if job.console else "") + line
         return
-    yield shown.decision(decision) + line
+    yield shown.decision(decision, frame.service.tasks[task], frame.naming) + line
 
 
 def _rollback(backbone: str, task: str) -> str:

@@ -64,6 +64,19 @@ PROMOTE = Said("Test and promote", "检验并启用")
 TESTING = Said("Both adapters are answering …", "两个适配器正在作答……")
 PROMOTED = Said("Promoted", "已启用")
 REFUSED = Said("Not promoted", "未启用")
+REASONS = {
+    "it is worse": Said(
+        "it is worse than what is served (p = {p}).", "不如现用适配器（p = {p}）。"),
+    "a loss of up to": Said(
+        "a loss of up to {worst} cannot be ruled out, and {margin} is allowed. More held-out rows "
+        "(--data) narrow the interval.",
+        "不能排除高达 {worst} 的损失，而允许的损失为 {margin}。增加留出数据（--data）可缩小区间。"),
+    "it is better": Said(
+        "it is better than what is served (p = {p}).", "优于现用适配器（p = {p}）。"),
+    "a loss of more": Said(
+        "a loss of more than {margin} is ruled out.", "可排除超过 {margin} 的损失。"),
+}
+"""By how the gate's own sentence begins."""
 SERVED_VALUE = Said("served", "现用")
 CANDIDATE_VALUE = Said("candidate", "候选")
 DIFFERENCE = Said(

@@ -10,9 +10,9 @@ ABOUT = Said(
     "Score every row of a table, and see what it says as a whole.", "为表格的每一行打分，并汇总全貌。")
 FILE = Said("csv, tsv, xlsx, parquet or jsonl, at most 50 MB", "csv、tsv、xlsx、parquet 或 jsonl，不超过 50 MB")
 TASK = Said("What to do with each row", "对每一行做什么")
-TEXT = Said("Column of texts", "文本列")
-DATE = Said("Column of dates", "日期列")
-SOURCE = Said("Column of sources", "来源列")
+TEXT = Said("Texts", "文本列")
+DATE = Said("Dates", "日期列")
+SOURCE = Said("Sources", "来源列")
 NONE = "—"
 START = Said("Score the file", "开始打分")
 CANCEL = Said("Cancel", "取消")

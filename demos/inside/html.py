@@ -26,8 +26,8 @@ CSS = """
 .inside .facts th, .inside .facts td { padding: .16rem .7rem .16rem 0; text-align: left;
   font-weight: 400; white-space: nowrap; }
 .inside .facts thead th { color: var(--body-text-color-subdued); font-size: .85rem; }
-.inside .facts td.bar { width: 55%; }
-.inside .bar i { display: block; height: .62em; border-radius: 2px; min-width: 1px;
+.inside .facts td.gauge { width: 55%; }
+.inside .gauge i { display: block; height: .62em; border-radius: 2px; min-width: 1px;
   background: var(--color-accent); }
 .inside code, .inside .map th, .inside .lens td { font-family: var(--font-mono); white-space: pre; }
 .inside code { background: var(--background-fill-secondary); padding: .05em .3em; border-radius: .25em; }
@@ -52,7 +52,8 @@ CSS = """
 .inside .lens td, .inside .lens th { font-size: .75rem; padding: .12rem .4rem; text-align: left;
   max-width: 6.5rem; overflow: hidden; text-overflow: ellipsis; font-weight: 400;
   border: 1px solid var(--background-fill-primary) !important; }
-.inside .lens td { background: color-mix(in srgb, var(--color-accent) calc(var(--w) * 62%), transparent); }
+.inside .lens td { background: color-mix(in srgb, var(--color-accent)
+  calc(var(--w) * 62% * var(--tint)), transparent); }
 .inside .lens tbody th, .inside .lens thead th:first-child { position: sticky; left: 0;
   background: var(--background-fill-primary); white-space: nowrap;
   color: var(--body-text-color-subdued); }
@@ -103,7 +104,7 @@ def next_tokens(seen: Sequence[tuple[Said, Look]]) -> str:
 def _likely(found: Sequence[Likely]) -> str:
     rows = "".join(
         f'<tr><th scope="row"><code>{token(one.text)}</code></th><td>{one.logit:.2f}</td>'
-        f'<td>{one.probability:.3f}</td><td class="bar"><i style="width:{one.probability:.1%}"></i></td></tr>'
+        f'<td>{one.probability:.3f}</td><td class="gauge"><i style="width:{one.probability:.1%}"></i></td></tr>'
         for one in found
     )
     heads = "".join(html(name, "th", scope="col") for name in _COLUMNS)

@@ -12,6 +12,8 @@ from core.engine.sampling import Sampling
 from core.engine.sequences import Written
 from core.service import Service
 from core.task import In, Text
+from demos import words
+from demos.said import Said, same
 from demos.tasks.fields import Turns
 from demos.tasks.newest import Turn
 
@@ -19,6 +21,9 @@ BARE = "bare"
 """The value that stands for the backbone without an adapter."""
 SERVED = "served"
 """The value that stands for the adapter that a page is named after."""
+SHIPPED = "shipped"
+"""The name of the adapter that came with Quintet."""
+_NAMED = {SHIPPED: words.SHIPPED, BARE: words.BARE}
 ALTERNATIVES = 5
 """Tokens that are shown beside the one that was written."""
 
@@ -76,7 +81,12 @@ class Contestant:
 
     value: str
     name: str
-    """'shipped', 'spam@2', or the words for the bare backbone."""
+    """'shipped', 'spam@2' or 'bare', as feedback keeps it."""
+
+    @property
+    def said(self) -> Said:
+        """What a person reads."""
+        return _NAMED.get(self.name, same(self.name))
 
     def application(self, service: Service, page: str) -> Application[Any]:
         """What it answers with on the page of 'task' or 'task@version'."""
@@ -92,14 +102,14 @@ def contestants(service: Service, page: str) -> list[Contestant]:
     installed = list(registry.versions(task, service.engine.backbone.name))
     standing = list(registry.standing(task, service.engine.backbone.name))
     served = version or (str(max(standing)) if standing else "")
-    first = Contestant(SERVED, f"{task}@{served}" if served else "shipped")
+    first = Contestant(SERVED, f"{task}@{served}" if served else SHIPPED)
     more = [
         Contestant(f"{task}@{number}", f"{task}@{number}")
         for number in reversed(installed)
         if str(number) != served
     ]
     has_adapter = bool(version) or service.served(task)
-    return [*([first] if has_adapter else []), *more, Contestant(BARE, "bare · 底座")]
+    return [*([first] if has_adapter else []), *more, Contestant(BARE, BARE)]
 
 
 def chosen(service: Service, page: str, value: str) -> Contestant:

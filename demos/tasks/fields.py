@@ -60,6 +60,8 @@ def form(task: Task[Any], words: Words, *, leave_out: str = "") -> Form:
         if holds_turns(field) or name == leave_out:
             continue
         component = _component(name, field, words, long=name == task.shorten)
+        if not drawn and isinstance(component, gr.Textbox):
+            component.elem_classes = ["asks"]
         if component is not None:
             drawn[name] = component
         elif field.is_required():

@@ -181,7 +181,7 @@ def _titles(answering: Sequence[Contestant]) -> list[str]:
     """Named only where two stand side by side."""
     if len(answering) < 2:
         return ["", ""]
-    return [html(one.name, "p", class_="contestant") for one in answering]
+    return [html(one.said, "p", class_="contestant") for one in answering]
 
 
 def _address(request: gr.Request) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import QuintetError
-from core.task import Span
+from core.task import Language, Span
 from demos import words
 from demos.answers.heading import about, heading, problem
 from demos.door import api, gr
@@ -52,13 +52,13 @@ def page(frame: Frame, name: str) -> None:
 def _above(frame: Frame, backbone: str | None, page: str, by: str) -> str:
     try:
         service = frame.services.of(backbone)
-        return heading(service, page, chosen(service, page, by))
+        return heading(service, page, chosen(service, page, by), frame.naming)
     except QuintetError as error:
         return problem(error)
 
 
 def _who(frame: Frame, page: str) -> Who:
-    known = _pairs(contestants(frame.service, page))
+    known = _pairs(contestants(frame.service, page), "en")
     with gr.Row(elem_classes="who", equal_height=False):
         with gr.Column(scale=3, min_width=300):
             gr.HTML(about(frame.service.task(page)), elem_classes="bare")
@@ -71,11 +71,18 @@ def _who(frame: Frame, page: str) -> Who:
     def changed(backbone: str, by: str) -> str:
         return _above(frame, backbone, page, by)
 
-    def switched(backbone: str) -> list[Any]:
+    def choices(backbone: str, language: Language) -> list[tuple[str, str]]:
         try:
-            found = _pairs(contestants(frame.services.of(backbone), page))
+            return _pairs(contestants(frame.services.of(backbone), page), language)
         except QuintetError:
-            found = known
+            return known
+
+    def renamed(backbone: str, language: Language) -> list[Any]:
+        found = choices(backbone, language)
+        return [gr.update(choices=found), gr.update(choices=[NOBODY, *found])]
+
+    def switched(backbone: str, language: Language) -> list[Any]:
+        found = choices(backbone, language)
         first = found[0][1]
         return [
             gr.update(choices=found, value=first),
@@ -84,9 +91,11 @@ def _who(frame: Frame, page: str) -> Who:
         ]
 
     by.input(changed, [frame.backbone, by], above, queue=False, **_PRIVATE)
-    frame.switched.then(switched, frame.backbone, [by, beside, above], **_PRIVATE)
+    now = [frame.backbone, frame.language]
+    frame.switched.then(switched, now, [by, beside, above], **_PRIVATE)
+    frame.language.change(renamed, now, [by, beside], queue=False, **_PRIVATE)
     return Who(by, beside)
 
 
-def _pairs(found: list[Contestant]) -> list[tuple[str, str]]:
-    return [(one.name, one.value) for one in found]
+def _pairs(found: list[Contestant], language: Language) -> list[tuple[str, str]]:
+    return [(getattr(one.said, language), one.value) for one in found]

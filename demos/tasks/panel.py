@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.service import Service
 from core.task import Choice, Input, Task
 from demos import words
+from demos.answers.view import Values
 from demos.door import Component, gr
 from demos.frame import Frame
 from demos.said import Words, html
@@ -28,7 +30,7 @@ _ASK: Any = {**_QUIET, "trigger_mode": "multiple", "concurrency_limit": _AT_ONCE
 def panel(frame: Frame, page: str, who: Sequence[Component], *, passage: str = "") -> None:
     """Draw it here; with `passage`, a chat, which leaves that field out and keeps what was said."""
     task, turns = frame.service.task(page), gr.State([])
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="ask"):
         with gr.Column(min_width=300, scale=4):
             fields = form(task, frame.words, leave_out=passage)
             writing = _controls(frame.words, frame.service, task)
@@ -63,7 +65,7 @@ def panel(frame: Frame, page: str, who: Sequence[Component], *, passage: str = "
         typed = [box.submit for box in fields.components if isinstance(box, gr.Textbox)]
         gr.on([submit.click, *typed], asking.answer, inputs, asking.outputs, **_ASK)
     stop.click(asking.stop, None, None, queue=False, **_QUIET)
-    _sampled(asking, inputs, [turns, *filled], samples, kept)
+    _sampled(asking, inputs, filled, samples, kept)
 
 
 def _converse(asking: Asking, inputs: list[Any], submit: gr.Button) -> gr.Textbox:
@@ -115,6 +117,7 @@ def _samples(
         type="index",
         samples_per_page=12,
         visible=bool(wanted),
+        elem_classes="samples",
     )
     return said.say(dataset, label=words.SAMPLES), wanted
 
@@ -122,15 +125,19 @@ def _samples(
 def _sampled(
     asking: Asking, inputs: list[Any], filled: list[Any], dataset: gr.Dataset, kept: list[Input]
 ) -> None:
-    """A click on a sample fills the form, begins anew, and asks."""
+    """A click on a sample fills the form, in the browser and at once, begins anew, and asks."""
 
-    def fill(place: int) -> list[Any]:
-        sample = kept[place]
-        return [asking.form.earlier(sample), *asking.form.values(sample)]
+    def ask(
+        request: gr.Request, place: int, backbone: str, by: str, beside: str, _: Any, *values: Any
+    ) -> Iterator[Values]:
+        turns = asking.form.earlier(kept[place])
+        yield from asking.answer(request, backbone, by, beside, turns, *values)
 
-    quick: Any = {**_QUIET, "queue": False, "trigger_mode": "multiple"}
-    dataset.click(fill, dataset, filled, **quick).then(
-        asking.answer, inputs, asking.outputs, **_ASK
+    rows = [asking.form.values(sample) for sample in kept]
+    table = json.dumps(rows if len(filled) > 1 else [row[0] for row in rows], ensure_ascii=False)
+    quick: Any = {**_QUIET, "trigger_mode": "multiple"}
+    dataset.click(None, dataset, filled, js=f"(place) => ({table})[place]", **quick).then(
+        ask, [dataset, *inputs], asking.outputs, **_ASK
     )
 
 

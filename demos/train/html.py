@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.task import Task
+from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.train import jobs, runs, words
 from demos.train.plots import Line, chart, number
@@ -20,7 +21,7 @@ CSS = """
   background: var(--soft); }
 .train .badge, .train .badge * { color: var(--color-accent) !important; }
 .train .badge.failed, .train .badge.failed * { color: var(--bad) !important; }
-.train .badge.stopped, .train .badge.stopped * { color: var(--line) !important; }
+.train .badge.stopped, .train .badge.stopped * { color: var(--remark) !important; }
 .train .badge.done, .train .badge.done * { color: var(--good) !important; }
 .train .share { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
@@ -62,7 +63,7 @@ def state_of(run: Run) -> str:
     return "stopped" if run.resumable else "failed"
 
 
-def shown(run: Run, task: Task[Any]) -> str:
+def shown(run: Run, task: Task[Any], naming: Naming) -> str:
     """Its state, progress, score and curves."""
     log, state = runs.read_log(run.folder), state_of(run)
     planned = _planned(run)
@@ -79,29 +80,30 @@ def shown(run: Run, task: Task[Any]) -> str:
         if state in ("running", "scoring") and share
         else ""
     )
-    return f'<div class="state" role="status">{"".join(facts)}</div>{bar}{_score(run, task)}{_curves(run, task)}'
+    said = f'<div class="state" role="status">{"".join(facts)}</div>{bar}'
+    return said + _score(run, task, naming) + _curves(run, task, naming)
 
 
-def _score(run: Run, task: Task[Any]) -> str:
+def _score(run: Run, task: Task[Any], naming: Naming) -> str:
     found = runs.headline(run.scores, task.select_by.metric)
     if found is None:
         return ""
     name, value, other = found
     said = words.SCORED.filled(
-        metric=name.replace("_", " "),
+        metric=naming.value(task, name),
         value=number(value),
         rows=f"{run.scores.get('rows', 0):,}",
         side=words.SIDES.get(str(run.scores.get("scored_on")), same("")),
-        baseline=run.scores.get("baseline_name") or "–",
+        baseline=naming.baseline(run.scores.get("baseline_name") or "–"),
         other="–" if other is None else number(other),
     )
     return html(said, "p")
 
 
-def _curves(run: Run, task: Task[Any]) -> str:
+def _curves(run: Run, task: Task[Any], naming: Naming) -> str:
     log = runs.read_log(run.folder)
     chosen = chosen_metric(log, task)
-    metric = words.METRIC.filled(name=chosen.replace("_", " "))
+    metric = words.METRIC.filled(name=naming.value(task, chosen))
     drawn = chart(words.LOSS, [Line(run.name, log.loss)])
     drawn += chart(metric, [Line(chosen, log.metrics.get(chosen, ()))], first=1)
     return f'<div class="charts">{drawn}</div>'
@@ -118,33 +120,35 @@ def _planned(run: Run) -> int:
     return runs.planned_steps(run)
 
 
-def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]]) -> str:
+def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]], naming: Naming) -> str:
     """A table of several runs, and their curves in one plot."""
     if not chosen:
         return ""
     heads = "".join(html(name, "th", scope="col") for name in words.COLUMNS)
-    rows = "".join(_row(run, tasks) for run in chosen)
+    rows = "".join(_row(run, tasks[run.task], naming) for run in chosen)
     logs = [(run, runs.read_log(run.folder)) for run in chosen]
     drawn = chart(words.LOSS, [Line(run.name, log.loss) for run, log in logs])
-    for name in dict.fromkeys(chosen_metric(log, tasks[run.task]) for run, log in logs):
+    named = {chosen_metric(log, tasks[run.task]): tasks[run.task] for run, log in logs}
+    for name, task in named.items():
         lines = [Line(run.name, log.metrics.get(name, ())) for run, log in logs]
-        drawn += chart(words.METRIC.filled(name=name.replace("_", " ")), lines) if name else ""
+        title = words.METRIC.filled(name=naming.value(task, name))
+        drawn += chart(title, lines) if name else ""
     return (
         f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<div class="charts">{drawn}</div>'
     )
 
 
-def _row(run: Run, tasks: dict[str, Task[Any]]) -> str:
+def _row(run: Run, task: Task[Any], naming: Naming) -> str:
     log = runs.read_log(run.folder)
-    found = runs.headline(run.scores, tasks[run.task].select_by.metric)
-    score = f"{found[0].replace('_', ' ')} {number(found[1])}" if found else "–"
+    found = runs.headline(run.scores, task.select_by.metric)
+    score = f"{html(naming.value(task, found[0]))} {number(found[1])}" if found else "–"
     baseline = number(found[2]) if found and found[2] is not None else "–"
     data = ", ".join(Path(str(one)).name for one in run.settings.get("data", ()))
     loss = number(log.loss[-1][1]) if log.loss else "–"
     cells = (
         escape(run.name), html(words.STATES[state_of(run)]), escape(run.backbone), escape(data),
-        f"{log.steps:,}", loss, escape(score), baseline,
+        f"{log.steps:,}", loss, score, baseline,
     )  # fmt: skip
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

@@ -144,7 +144,7 @@ def _start(*values: Any) -> tuple[str, Any]:
 def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     """One run: its state while it goes on, and what can be done with it."""
     tasks = frame.service.tasks
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="low"):
         chosen = frame.say(
             gr.Dropdown([], filterable=False, scale=4, min_width=260), label=words.RUN
         )
@@ -170,7 +170,7 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
         going = state in ("waiting", "running", "scoring")
         mine = job is not None and job.running
         return [
-            shown.shown(run, tasks[run.task]),
+            shown.shown(run, tasks[run.task], frame.naming),
             shown.console(job.console if job else ""),
             gr.Timer(active=going),
             gr.update(visible=going and mine),
@@ -251,7 +251,8 @@ def _comparison(frame: Frame) -> None:
     table = gr.HTML("", elem_classes="bare")
 
     def compare(names: list[str]) -> str:
-        return shown.compared([run for name in names or [] if (run := found(name))], dict(tasks))
+        there = [run for name in names or [] if (run := found(name))]
+        return shown.compared(there, dict(tasks), frame.naming)
 
     def choices() -> Any:
         return gr.update(choices=[run.name for run in known(tasks)])

@@ -10,14 +10,14 @@ ABOUT = Said(
     "Fine-tune an adapter on your own rows. The training is a process of its own: close the browser, it goes on.",
     "用自己的数据微调适配器。训练是独立的进程：关掉浏览器也会继续。")
 TASK = Said("Task", "任务")
-ON = Said("Backbone to train on", "在哪个底座模型上训练")
+ON = Said("On backbone", "底座模型")
 DATA = Said("Rows: a file or folder on this machine, or a hub id", "数据：本机的文件或文件夹，或 hub 名称")
 DATA_INFO = Said(
     "Empty: the bundled rows. csv, tsv, json, jsonl, parquet …",
     "留空则用自带的数据。支持 csv、tsv、json、jsonl、parquet 等")
 UPLOAD = Said("Bring a file", "上传文件")
 EPOCHS = Said("Epochs", "轮数")
-LIMIT = Said("First rows only (0: all)", "只取前几行（0 为全部）")
+LIMIT = Said("Rows (0: all)", "行数（0 为全部）")
 FROM_BASE = Said("Begin anew, not from the served adapter", "从头开始，不从现用适配器继续")
 MORE = Said("More options, as on the command line", "更多选项（同命令行）")
 MORE_HINT = "--learning-rate 0.0005 --lora.r 16"
