@@ -1,20 +1,29 @@
 """Score the shipped adapters on public data: `python benchmarks/score_adapters.py --data DATA`.
 
 Each row of the table is one `quintet evaluate TASK --data DATA/… --against baselines`, whose report is kept
-in the output folder; what was scored is not scored again. The table goes to stdout and to `table.md`.
+in the output folder; what was scored is not scored again. Baselines learn from the rows that `train_adapters`
+left under `--runs`. The table goes to stdout, to `table.md`, and into the files named by `--into`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import score_table
+from core.language import Language, language_of
 from finetune.report.results import Results
 
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "apps" / "samples"
+
+BUNDLED_ENGLISH = "bundled-english"
 E2E = "prompt=meaning_representation,completion=human_reference"
 
 
@@ -57,65 +66,51 @@ SCORES = (
     _one("gemma3", "generation", "generation/e2e_nlg", "E2E NLG", "bleu", columns=E2E),
 )  # fmt: skip
 BUNDLED = tuple(
-    Score(backbone=backbone, task=task, data="", title="bundled rows", values=(value,))
-    for backbone in ("smollm2", "gemma3", "mini")
-    for task, value in (("sentiment", "accuracy"), ("spam", "accuracy"))
+    Score(
+        backbone="smollm2", task=task, data=BUNDLED_ENGLISH, title="bundled, English", values=values
+    )
+    for task, values in (("sentiment", ("accuracy",)), ("spam", ("accuracy", "mcc")))
 )
 
 
-def evaluate(score: Score, data: Path, output: Path, more: list[str]) -> Results | None:
+def english(task: str, folder: Path) -> Path:
+    """A file of the bundled test rows that are in English."""
+    rows = (SAMPLES / task / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if language_of(json.loads(row)["text"]) == "en"]
+    path = folder / BUNDLED_ENGLISH / f"{task}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    return path
+
+
+def evaluate(score: Score, data: Path, output: Path, runs: Path, more: list[str]) -> Results | None:
     """The results, from an earlier call or from now; None where the command failed."""
     folder = output / score.name
     found = folder / "results.json"
     if not found.is_file():
         command = [sys.executable, "-m", "quintet", "evaluate", score.task]
-        command += ["--backbone", score.backbone, "--against", "baselines", "--output", str(folder)]
-        command += ["--data", str(data / score.data)] if score.data else []
+        command += [
+            "--backbone",
+            score.backbone,
+            "--against",
+            "baselines",
+            "--output",
+            str(folder.absolute()),
+        ]
+        bundled = score.data == BUNDLED_ENGLISH
+        rows = english(score.task, output) if bundled else data / score.data
+        command += ["--data", str(rows.absolute())]
         command += ["--limit", str(score.rows)] if score.rows else []
         command += ["--map", score.columns] if score.columns else []
-        if subprocess.call([*command, *more]):
+        learned = runs / score.backbone
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        if subprocess.call(
+            [*command, *more],
+            cwd=learned if learned.is_dir() else None,
+            env={**os.environ, "PYTHONPATH": path},
+        ):
             return None
     return Results.model_validate_json(found.read_bytes())
-
-
-def lines(score: Score, results: Results) -> list[str]:
-    """A line of Markdown a value: backbone, task, data, rows, value, best baseline, adapter, outcome."""
-    found = []
-    subject = next(entry for entry in results.entries if entry.name == results.subject)
-    baselines = [entry for entry in results.entries if entry.kind == "baseline"]
-    for value in score.values:
-        mine = subject.metrics[value]
-        best = max(
-            (entry for entry in baselines if value in entry.metrics),
-            key=lambda entry: entry.metrics[value].value,
-        )
-        held = next(
-            one for one in results.comparisons if (one.metric, one.against) == (value, best.name)
-        )
-        cells = (
-            *(score.backbone, score.task, score.title, f"{mine.rows:,}", value.replace("_", " ")),
-            f"{_number(best.metrics[value].value, value)} ({best.name})",
-            f"**{_number(mine.value, value)}** "
-            f"({_number(mine.low, value)}–{_number(mine.high, value)})",
-            {"win": "better", "loss": "worse"}.get(held.outcome, "not told apart"),
-        )
-        found.append(f"| {' | '.join(cells)} |")
-    return found
-
-
-def _number(value: float, name: str) -> str:
-    """Shares with three decimals, values out of 100 with one."""
-    return (
-        f"{value:.1f}"
-        if name.startswith(("bleu", "chrf", "exact", "f1")) and value > 1
-        else f"{value:.3f}"
-    )
-
-
-HEAD = (
-    "| backbone | task | data | rows | value | best baseline | adapter (95 %) | than the best baseline |",
-    "|---|---|---|---:|---|---|---|---|",
-)
 
 
 def main() -> int:
@@ -124,20 +119,25 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/scores"))
     parser.add_argument("--backbone", help="only this one")
     parser.add_argument("--task", help="only this one")
+    parser.add_argument("--runs", type=Path, default=Path("runs/adapters"))
+    parser.add_argument("--into", type=Path, nargs="*", default=(), help="pages with the two marks")
     known, more = parser.parse_known_args()
-    table, failed = list(HEAD), []
+    scored: list[score_table.Scored] = []
+    failed = []
     for score in (*BUNDLED, *SCORES):
         if known.backbone not in (None, score.backbone) or known.task not in (None, score.task):
             continue
-        results = evaluate(score, known.data, known.output, more)
+        results = evaluate(score, known.data.absolute(), known.output, known.runs, more)
         if results is None:
             failed.append(score.name)
             continue
-        table += lines(score, results)
-    text = "\n".join(table) + "\n"
+        scored.append((score.backbone, score.task, score.title, score.values, results))
     known.output.mkdir(parents=True, exist_ok=True)
-    (known.output / "table.md").write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
+    (known.output / "table.md").write_text(score_table.table(scored, "en"), encoding="utf-8")
+    sys.stdout.write(score_table.table(scored, "en"))
+    for page in known.into:
+        language: Language = "zh" if ".zh." in page.name else "en"
+        score_table.insert(score_table.table(scored, language), page)
     if failed:
         sys.stderr.write(f"failed: {', '.join(failed)}\n")
     return len(failed)

@@ -46,8 +46,16 @@ def publish(folder: Path, target: Path) -> None:
         shutil.copytree(folder, copy, dirs_exist_ok=True)
     values = json.loads((target / PASSPORT).read_bytes())
     for source in values.get("learned", ()):
-        source["sources"] = ["/".join(Path(one).parts[-2:]) for one in source["sources"]]
+        source["sources"] = [_below_rows(Path(one)) for one in source["sources"]]
     store.write_json(target / PASSPORT, {**values, "seal": seal_of(values)})
+
+
+def _below_rows(path: Path) -> str:
+    """`second/rows/spam/0-sms_spam.jsonl`, from the folder of the backbone's runs on."""
+    parts = path.parts
+    place = parts.index("rows") if "rows" in parts else len(parts) - 2
+    start = place - (parts[place - 1] in ("second", "third"))
+    return "/".join(parts[start:])
 
 
 def main() -> int:

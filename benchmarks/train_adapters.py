@@ -56,7 +56,7 @@ ENGLISH: Mapping[str, Sequence[Part]] = {
         Part(path="sentiment/sst2", rows=14_000, keep=five_words),
         Part(path="sentiment/imdb", rows=1_200),
         Part(path="sentiment/online_shopping", rows=300),
-        Part(path=OWN_SENTIMENT, rows=198),
+        Part(path=OWN_SENTIMENT, rows=4_000),
     ),
     "spam": (
         Part(path="spam/sms_spam", rows=4_100),
@@ -78,7 +78,7 @@ BILINGUAL: Mapping[str, Sequence[Part]] = {
         Part(path="sentiment/online_shopping", rows=5_000),
         Part(path="sentiment/chnsenticorp", rows=2_400),
         Part(path="sentiment/sst2", rows=2_000, keep=five_words),
-        Part(path=OWN_SENTIMENT, rows=198),
+        Part(path=OWN_SENTIMENT, rows=4_000),
     ),
     "qa": (
         Part(path="qa/cmrc2018", rows=1_000, keep=short_chinese_passage),
@@ -98,7 +98,7 @@ SECOND: Mapping[str, Mapping[str, Sequence[Part]]] = {
         "sentiment": (
             Part(path="sentiment/sst2", rows=24_000, skip=14_000, keep=five_words),
             Part(path="sentiment/imdb", rows=300, skip=1_200),
-            Part(path=OWN_SENTIMENT, rows=2_000),
+            Part(path=OWN_SENTIMENT, rows=4_000),
         ),
         "spam": (
             Part(path="spam/sms_spam", rows=4_100),
@@ -110,7 +110,7 @@ SECOND: Mapping[str, Mapping[str, Sequence[Part]]] = {
         "sentiment": (
             Part(path="sentiment/chnsenticorp", rows=2_600, skip=2_400),
             Part(path="sentiment/online_shopping", rows=1_500, skip=5_000),
-            Part(path=OWN_SENTIMENT, rows=2_000),
+            Part(path=OWN_SENTIMENT, rows=4_000),
         ),
     },
 }
