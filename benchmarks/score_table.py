@@ -59,11 +59,7 @@ def _line(scored: Scored, metric: str, language: Language) -> str:
     subject = next(entry for entry in results.entries if entry.name == results.subject)
     baselines = [one for one in results.entries if one.kind == "baseline" and metric in one.metrics]
     best = max(baselines, key=lambda one: one.metrics[metric].value)
-    held = next(
-        one for one in results.comparisons if (one.metric, one.against) == (metric, best.name)
-    )
     mine, theirs = subject.metrics[metric], best.metrics[metric].value
-    p = held.p if held.p is not None else held.p_randomisation
     name, system = TITLES.get(title), names.ENTRIES.get(best.name)
     cells = (
         backbone,
@@ -74,9 +70,17 @@ def _line(scored: Scored, metric: str, language: Language) -> str:
         f"{_number(theirs, mine.high)} ({system.within(language) if system else best.name})",
         f"**{_number(mine.value, mine.high)}** "
         f"({_number(mine.low, mine.high)}–{_number(mine.high, mine.high)})",
-        f"{OUTCOMES[held.outcome].within(language)}, {probability(p, results.resamples)}",
+        _outcome(results, metric, best.name, language),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _outcome(results: Results, metric: str, baseline: str, language: Language) -> str:
+    found = [one for one in results.comparisons if (one.metric, one.against) == (metric, baseline)]
+    if not found:
+        return "–"
+    p = found[0].p if found[0].p is not None else found[0].p_randomisation
+    return f"{OUTCOMES[found[0].outcome].within(language)}, {probability(p, results.resamples)}"
 
 
 def _labels(task: str) -> tuple[str, ...]:

@@ -1,21 +1,43 @@
-"""What a terminal shows of an evaluation."""
+"""The table of scores that README opens with."""
 
-from __future__ import annotations
+from report_fixtures import sentiment, translation
 
-import io
-
-from report_fixtures import sentiment
-from rich.console import Console
-
-from finetune.report.score_table import table
+from benchmarks import score_table
+from benchmarks.score_adapters import SCORES
 
 
-def test_the_table_has_a_row_a_system_and_the_interval_of_what_decides() -> None:
-    console = Console(width=80, file=io.StringIO(), record=True)
+def scored():
+    return [
+        ("smollm2", "sentiment", "SST-2", ("accuracy",), sentiment()),
+        ("gemma3", "translation", "Tatoeba", ("bleu_zh_en",), translation()),
+    ]
+
+
+def test_a_line_a_metric_with_the_best_baseline_and_what_a_test_says():
     results = sentiment()
-    console.print(table(results))
-    lines = console.export_text().splitlines()
-    value = results.entries[-1].metrics[results.verdict.metric]
-    assert f"{value.value:.3f}  {value.low:.3f}-{value.high:.3f}" in lines[-2]
-    assert [line.split()[1] for line in lines[3:-1]] == [e.name.split()[0] for e in results.entries]
-    assert "precision" not in " ".join(lines) and max(map(len, lines)) <= 80
+    subject = next(one for one in results.entries if one.name == results.subject)
+    text = score_table.table(scored(), "en")
+    head, _, first, second = text.strip().split("\n")
+    assert first.count("|") == second.count("|") == head.count("|")
+    assert f"**{subject.metrics['accuracy'].value:.3f}**" in first and "TF-IDF" in first
+    assert "p ≤ 0.001" in first or "p = " in first
+    assert "Chinese → English" in second
+
+
+def test_the_chinese_table_names_tasks_metrics_and_outcomes_in_chinese():
+    text = score_table.table(scored(), "zh")
+    assert "情感分析" in text and "准确率" in text and "翻译" in text
+    assert not any(word in text for word in ("better", "sentiment", "accuracy"))
+
+
+def test_only_what_stands_between_the_marks_is_replaced(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{score_table.MARKS[0]}\nold\n{score_table.MARKS[1]}\nafter\n")
+    score_table.insert("| new |\n", page)
+    assert page.read_text() == (
+        f"before\n{score_table.MARKS[0]}\n| new |\n{score_table.MARKS[1]}\nafter\n"
+    )
+
+
+def test_every_score_of_the_list_has_a_task_that_the_table_names():
+    assert {score.task for score in SCORES} <= set(score_table.TASKS)
