@@ -81,7 +81,8 @@ def predict(
         flags.insert(0, text)
         text = None
     known = [*option_names(context), "text"]
-    fields = _fields(flags, known, the_task(task.partition("@")[0]), input is not None)
+    about = the_task(task.partition("@")[0])
+    fields = _fields(flags, known, about, input is not None)
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
     opened = partial(_application, backbone, device, dtype, task, adapter)
@@ -91,7 +92,7 @@ def predict(
             input, output, overwrite=overwrite, skip_bad=skip_bad, limit=limit,
             columns_map=mapping(column_map, encoding=encoding),
         )  # fmt: skip
-        _answer_rows(opened, rows, drawn, engine, workers)
+        _answer_rows(about, opened, rows, drawn, engine, workers)
     else:
         typed = sys.stdin.read() if text == "-" else str(text)
         _answer_one(opened(), typed, fields, drawn, as_json)
@@ -128,7 +129,12 @@ class Rows:
 
 
 def _answer_rows(
-    opened: Callable[[], Application[Any]], rows: Rows, drawn: Drawn, engine: str, workers: int
+    task: Task[Any],
+    opened: Callable[[], Application[Any]],
+    rows: Rows,
+    drawn: Drawn,
+    engine: str,
+    workers: int,
 ) -> None:
     """All of a folder by its files, or a file; what is wrong with it is said before the backbone loads."""
     more = rows.options(drawn)
@@ -137,7 +143,7 @@ def _answer_rows(
             opened, rows.input, rows.output, engine=engine, workers=workers, **more
         )
         return
-    _check_files(rows.input, rows.output, rows.overwrite)
+    _check_files(task, rows)
     count = _whole_file(opened(), rows.input, rows.output, **more)
     typer.echo(f"{rows.output}: {count} rows")
 
@@ -187,13 +193,14 @@ def _fields(
     return found
 
 
-def _check_files(input: Path, output: Path, overwrite: bool) -> None:
+def _check_files(task: Task[Any], rows: Rows) -> None:
     """What is wrong with the files is said before the backbone loads."""
     from finetune import data
-    from finetune.data import tables
+    from finetune.data import columns, tables
 
-    tables.check_output(output, overwrite=overwrite)
-    next(data.read_rows(str(input), limit=1))
+    tables.check_output(rows.output, overwrite=rows.overwrite)
+    columns.check_map(task, [str(rows.input)], "train", rows.columns_map)
+    next(data.read_rows(str(rows.input), limit=1))
 
 
 def _whole_file(application: Application[Any], input: Path, output: Path, **options: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import shlex
 from pathlib import Path
@@ -90,6 +91,39 @@ def test_a_command_is_known_with_its_options(line):
 def test_maps_and_labels_are_read(line):
     found = parsed(arguments(line)).params
     assert options.mapping(found.get("column_map", ""), found.get("labels", "")).described()
+
+
+def cells(*rows: tuple[object, ...]) -> str:
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Somebody's files, under the names that the README gives them."""
+    mails = [(f"come at {n}", "ham") if n % 2 else (f"win {n} now", "spam") for n in range(60)]
+    stars = [(f"a film of {n} hours", n % 5 + 1) for n in range(80)]
+    said = (json.dumps({"text": text, "label": label}) for text, label in mails)
+    (tmp_path / "mails.csv").write_text(cells(("text", "label"), *mails))
+    (tmp_path / "reviews").mkdir()
+    (tmp_path / "reviews" / "train.csv").write_text(cells(("text", "stars"), *stars))
+    (tmp_path / "said.jsonl").write_text("\n".join(said))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+LEARNING = [
+    line
+    for line in LINES
+    if line.startswith("quintet finetune") and "--data" in line and "--backbone" not in line
+]
+
+
+@pytest.mark.parametrize("line", LEARNING)
+def test_its_data_can_be_learned_as_it_says(line, folder, capsys):
+    words = [word for word in arguments(line) if word not in ("--dry-run", "--install")]
+    app = typer.main.get_command(table.app)
+    app([*words, "--backbone", "mini", "--dry-run"], standalone_mode=False)
+    assert "to learn" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("readme", READMES)
