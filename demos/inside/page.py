@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from core.application import Application
 from core.errors import BadInput, QuintetError
@@ -37,8 +38,51 @@ def draw(frame: Frame) -> None:
         _example(frame)
 
 
+class _Question(NamedTuple):
+    """What is typed, for which task, and the button below."""
+
+    text: gr.Textbox
+    task: gr.Dropdown
+    prompted: gr.Checkbox
+    go: gr.Button
+
+
+class _Answer(NamedTuple):
+    """What is seen; all of it is hidden until there is something."""
+
+    box: gr.Column
+    tokens: gr.HTML
+    layer: gr.Slider
+    head: gr.Slider
+    attention: gr.HTML
+    which: gr.Radio
+    lens: gr.HTML
+
+
 def _looking(frame: Frame) -> None:
     seen = gr.State(())
+    question = _question(frame)
+    note = gr.HTML("", elem_classes="bare")
+    answer = _answer(frame)
+    gr.on(
+        [question.go.click, question.text.submit],
+        partial(_see, frame),
+        [frame.backbone, question.task, question.text, question.prompted],
+        [note, answer.box, seen, *answer[1:5], answer.lens],
+        **_PRIVATE,
+    )
+    gr.on(
+        [answer.layer.change, answer.head.change],
+        lambda now, *places: shown.attention(now, *map(int, places)) if now else gr.skip(),
+        [seen, answer.layer, answer.head], answer.attention, trigger_mode="always_last",
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    answer.which.change(
+        _lens, [seen, answer.which], answer.lens, api_visibility="private", show_progress="hidden"
+    )
+
+
+def _question(frame: Frame) -> _Question:
     tasks = frame.service.tasks
     first = _FIRST if _FIRST in tasks else next(iter(tasks))
     with gr.Row(equal_height=False):
@@ -54,8 +98,11 @@ def _looking(frame: Frame) -> None:
             )  # fmt: skip
             prompted = frame.say(gr.Checkbox(value=True), label=words.AS_PROMPT)
             go = frame.say(gr.Button(variant="primary"), value=words.LOOK)
-    note = gr.HTML("", elem_classes="bare")
-    with gr.Column(visible=False) as found:
+    return _Question(text, task, prompted, go)
+
+
+def _answer(frame: Frame) -> _Answer:
+    with gr.Column(visible=False) as box:
         tokens = gr.HTML(elem_classes="bare")
         with gr.Row():
             layer = frame.say(gr.Slider(1, 2, 1, step=1, min_width=160), label=words.LAYER)
@@ -71,33 +118,24 @@ def _looking(frame: Frame) -> None:
             choices=[(words.WITH, 0), (words.WITHOUT, 1)],
         )
         lens = gr.HTML(elem_classes="bare")
+    return _Answer(box, tokens, layer, head, attention, which, lens)
 
-    def see(backbone: str, name: str, typed: str, as_prompt: bool) -> list[Any]:
-        try:
-            service = frame.services.of(backbone)
-            now = _seen(service, name, typed, as_prompt)
-        except QuintetError as error:
-            return [_problem(error), gr.update(), (), *(gr.skip() for _ in range(5))]
-        layers, heads = now[0][1].attention.shape[:2]
-        dropped = now[0][1].dropped
-        said = html(words.DROPPED.filled(count=dropped), "p", class_="quiet") if dropped else ""
-        at = (layers + 1) // 2
-        return [
-            said, gr.update(visible=True), now, shown.next_tokens(now),
-            gr.update(maximum=layers, value=at), gr.update(maximum=heads, value=1),
-            shown.attention(now, at, 1), _lens(now, 0),
-        ]  # fmt: skip
 
-    outputs = [note, found, seen, tokens, layer, head, attention, lens]
-    inputs = [frame.backbone, task, text, prompted]
-    gr.on([go.click, text.submit], see, inputs, outputs, **_PRIVATE)
-    gr.on(
-        [layer.change, head.change],
-        lambda now, *places: shown.attention(now, *map(int, places)) if now else gr.skip(),
-        [seen, layer, head], attention, trigger_mode="always_last",
-        api_visibility="private", show_progress="hidden",
-    )  # fmt: skip
-    which.change(_lens, [seen, which], lens, api_visibility="private", show_progress="hidden")
+def _see(frame: Frame, backbone: str, name: str, typed: str, as_prompt: bool) -> list[Any]:
+    """The note, the box, what was seen, and the parts of the answer but its choice of adapter."""
+    try:
+        now = _seen(frame.services.of(backbone), name, typed, as_prompt)
+    except QuintetError as error:
+        return [_problem(error), gr.update(), (), *(gr.skip() for _ in range(5))]
+    layers, heads = now[0][1].attention.shape[:2]
+    dropped = now[0][1].dropped
+    said = html(words.DROPPED.filled(count=dropped), "p", class_="quiet") if dropped else ""
+    at = (layers + 1) // 2
+    return [
+        said, gr.update(visible=True), now, shown.next_tokens(now),
+        gr.update(maximum=layers, value=at), gr.update(maximum=heads, value=1),
+        shown.attention(now, at, 1), _lens(now, 0),
+    ]  # fmt: skip
 
 
 def _seen(service: Service, name: str, typed: str, as_prompt: bool) -> Seen:
