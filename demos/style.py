@@ -130,7 +130,7 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .copy .after, .copy.done .before { display: none; } .copy.done .after { display: inline; }
 .who { align-items: center; }
 .compact { padding: 0 !important; border: 0 !important; background: none !important; }
-.contestant { font-weight: 600; margin: 0; }
+.system { font-weight: 600; margin: 0; }
 .block.answer { border: 1px solid var(--block-border-color) !important;
   border-radius: var(--block-radius); background: var(--block-background-fill);
   padding: .9rem 1rem !important; }

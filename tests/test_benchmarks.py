@@ -45,7 +45,7 @@ def test_ours_and_the_tuned_trainer_learn_the_same(order):
     assert seen == [(1, 2), (2, 2)]
 
 
-def test_a_contestant_that_fails_says_why(order):
+def test_a_system_that_fails_says_why(order):
     with pytest.raises(interleaved.Failed, match=r"'quintet' ended with 1: .*No folder"):
         broken = Order(**{**vars(order), "backbone": "/nowhere"})
         interleaved.compare(broken, ["quintet"])

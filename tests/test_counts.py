@@ -120,7 +120,7 @@ def test_the_deciding_value_is_the_mean_of_what_the_criterion_names():
     assert found.name == "chrf_mean" and found.of_all() == pytest.approx(mean)
 
 
-def test_a_contestant_that_only_weighs_has_no_values_of_written_texts():
+def test_a_system_that_only_weighs_has_no_values_of_written_texts():
     examples, answers = made("generation", 2)
     weighs = Answers(name="5-gram", kind="baseline", likelihoods=answers.likelihoods)
     assert set(count(apps.load("generation"), examples, weighs)) == {"bits_per_byte"}

@@ -179,7 +179,7 @@ def test_two_answers_stand_side_by_side(visit):
     visit.page.get_by_role("option", name="bare").click()
     visit.sample()
     visit.page.locator(".bars:visible").nth(1).wait_for()
-    assert visit.page.locator(".contestant:visible").all_inner_texts() == [
+    assert visit.page.locator(".system:visible").all_inner_texts() == [
         "sentiment@1",
         "bare backbone",
     ]

@@ -21,7 +21,7 @@ from demos.door import gr
 from demos.naming import Naming, deciding
 from demos.said import Said, html, same
 from demos.task_words import description
-from demos.tasks.asking import BARE, SERVED, Contestant
+from demos.tasks.asking import BARE, SERVED, System
 
 CARD = "README.md"
 """The model card of an adapter: its verdict is one sentence in bold, and below it all scores."""
@@ -87,17 +87,17 @@ def about(task: Task[Any]) -> str:
     return html(description(task), "p", class_="about")
 
 
-def heading(service: Service, page: str, contestant: Contestant, naming: Naming) -> str:
+def heading(service: Service, page: str, system: System, naming: Naming) -> str:
     """Who answers and what that is worth; where nobody can, why."""
     backbone = service.engine.backbone.name
-    if contestant.value == BARE:
+    if system.value == BARE:
         return _line(words.BARE.filled(backbone=backbone))
     try:
-        name = page if contestant.value == SERVED else contestant.value
+        name = page if system.value == SERVED else system.value
         passport, folder = service.passport(name), service.find(name)
     except QuintetError as error:
         return problem(error)
-    who = words.ADAPTER.filled(name=contestant.said, backbone=backbone)
+    who = words.ADAPTER.filled(name=system.said, backbone=backbone)
     return _line(who) + _score(service.task(page), folder, passport, naming)
 
 

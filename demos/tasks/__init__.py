@@ -1,1 +1,1 @@
-"""A task's page: form, requests, one or two contestants side by side."""
+"""A task's page: form, requests, one or two systems side by side."""

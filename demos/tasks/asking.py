@@ -76,7 +76,7 @@ class Asked(Generic[In]):
 
 
 @dataclass(frozen=True)
-class Contestant:
+class System:
     """Who answers: an adapter by its name, or the bare backbone."""
 
     value: str
@@ -96,25 +96,25 @@ class Contestant:
         return service.application(page if self.value == SERVED else self.value)
 
 
-def contestants(service: Service, page: str) -> list[Contestant]:
+def systems(service: Service, page: str) -> list[System]:
     """All that can answer on a page, the one that it is named after first."""
     task, _, version = page.partition("@")
     installed = list(registry.versions(task, service.engine.backbone.name))
     standing = list(registry.standing(task, service.engine.backbone.name))
     served = version or (str(max(standing)) if standing else "")
-    first = Contestant(SERVED, f"{task}@{served}" if served else SHIPPED)
+    first = System(SERVED, f"{task}@{served}" if served else SHIPPED)
     more = [
-        Contestant(f"{task}@{number}", f"{task}@{number}")
+        System(f"{task}@{number}", f"{task}@{number}")
         for number in reversed(installed)
         if str(number) != served
     ]
     has_adapter = bool(version) or service.served(task)
-    return [*([first] if has_adapter else []), *more, Contestant(BARE, BARE)]
+    return [*([first] if has_adapter else []), *more, System(BARE, BARE)]
 
 
-def chosen(service: Service, page: str, value: str) -> Contestant:
-    """The contestant of that value; of one that this backbone lacks, the first."""
-    known = contestants(service, page)
+def chosen(service: Service, page: str, value: str) -> System:
+    """The system of that value; of one that this backbone lacks, the first."""
+    known = systems(service, page)
     return next((one for one in known if one.value == value), known[0])
 
 

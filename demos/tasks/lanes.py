@@ -16,7 +16,7 @@ from demos.door import Component, gr
 from demos.frame import Frame
 from demos.routes import route_name
 from demos.said import html
-from demos.tasks.asking import BARE, Asked, Contestant, chosen
+from demos.tasks.asking import BARE, Asked, System, chosen
 from demos.tasks.controls import chosen as chosen_writing
 from demos.tasks.fields import Form, Turns, checked
 from demos.tasks.last_answers import Given, LastAnswers
@@ -28,7 +28,7 @@ NOBODY = "—"
 
 @dataclass(frozen=True)
 class Lane:
-    """A column that shows the answer of one contestant."""
+    """A column that shows the answer of one system."""
 
     column: gr.Column
     title: gr.HTML
@@ -107,8 +107,8 @@ class Asking:
         writing = chosen_writing(values[count:])
         answering = [chosen(service, self.page, name) for name in who if name != NOBODY]
         asked = []
-        for place, contestant in enumerate(answering):
-            application = contestant.application(service, self.page)
+        for place, system in enumerate(answering):
+            application = system.application(service, self.page)
             given = checked(application, fields)
             asked.append(
                 Asked(
@@ -118,7 +118,7 @@ class Asking:
                     turn=turn,
                     turns=turns,
                     said=str(values[0]),
-                    told=None if place else self._remember(request, contestant, application, given),
+                    told=None if place else self._remember(request, system, application, given),
                 )
             )
         listing = programs(_address(request), route_name(self.page), self.page, fields)
@@ -129,12 +129,12 @@ class Asking:
     def _remember(
         self,
         request: gr.Request,
-        contestant: Contestant,
+        system: System,
         application: Application[Any],
         asked: Input,
     ) -> Callable[[Prediction], None]:
         session = str(request.session_hash)
-        name = "" if contestant.value == BARE else contestant.name
+        name = "" if system.value == BARE else system.name
         backbone = application.engine.backbone.name
         return lambda found: self.given.remember(
             session,
@@ -177,11 +177,11 @@ def _side_by_side(
         yield [value for values in latest for value in values]
 
 
-def _titles(answering: Sequence[Contestant]) -> list[str]:
+def _titles(answering: Sequence[System]) -> list[str]:
     """Named only where two stand side by side."""
     if len(answering) < 2:
         return ["", ""]
-    return [html(one.said, "p", class_="contestant") for one in answering]
+    return [html(one.said, "p", class_="system") for one in answering]
 
 
 def _address(request: gr.Request) -> str:

@@ -12,7 +12,7 @@ from demos.answers.heading import about, heading, problem
 from demos.door import api, gr
 from demos.frame import Frame
 from demos.routes import route, route_name
-from demos.tasks.asking import SERVED, Contestant, chosen, contestants
+from demos.tasks.asking import SERVED, System, chosen, systems
 from demos.tasks.fields import turns_of
 from demos.tasks.lanes import NOBODY
 from demos.tasks.panel import panel
@@ -58,7 +58,7 @@ def _above(frame: Frame, backbone: str | None, page: str, by: str) -> str:
 
 
 def _who(frame: Frame, page: str) -> Who:
-    known = _pairs(contestants(frame.service, page), "en")
+    known = _pairs(systems(frame.service, page), "en")
     with gr.Row(elem_classes="who", equal_height=False):
         with gr.Column(scale=3, min_width=300):
             gr.HTML(about(frame.service.task(page)), elem_classes="bare")
@@ -73,7 +73,7 @@ def _who(frame: Frame, page: str) -> Who:
 
     def choices(backbone: str, language: Language) -> list[tuple[str, str]]:
         try:
-            return _pairs(contestants(frame.services.of(backbone), page), language)
+            return _pairs(systems(frame.services.of(backbone), page), language)
         except QuintetError:
             return known
 
@@ -97,5 +97,5 @@ def _who(frame: Frame, page: str) -> Who:
     return Who(by, beside)
 
 
-def _pairs(found: list[Contestant], language: Language) -> list[tuple[str, str]]:
+def _pairs(found: list[System], language: Language) -> list[tuple[str, str]]:
     return [(getattr(one.said, language), one.value) for one in found]
