@@ -1,7 +1,7 @@
 """Make trained adapters ready to ship: `python benchmarks/ship_adapters.py smollm2 --runs runs/adapters`.
 
 Weights are stored in fp16, passports are made anew with the hashes of the rows that were learned, and
-the folders lie under `--output` as `BACKBONE/TASK`.
+the folders lie under `--output` as `BACKBONE/TASK`. Of several passes the last one that is whole is taken.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 import apps
+from benchmarks.train_adapters import PASSES
 from core import backbone as backbones
 from core import store
 from core.adapters.passport import PASSPORT, WEIGHTS, read_values, seal_of, weights_hash
@@ -54,7 +55,7 @@ def _below_rows(path: Path) -> str:
     """`second/rows/spam/0-sms_spam.jsonl`, from the folder of the backbone's runs on."""
     parts = path.parts
     place = parts.index("rows") if "rows" in parts else len(parts) - 2
-    start = place - (parts[place - 1] in ("second", "third"))
+    start = place - (parts[place - 1] in PASSES)
     return "/".join(parts[start:])
 
 
@@ -68,10 +69,12 @@ def main() -> int:
     tasks = {name: apps.load(name) for name in apps.names()}
     service = Service(backbones.load(catalogue.resolve(known.backbone)), tasks)
     for task in tasks:
-        run = known.runs / known.backbone / task
-        if not (run / "adapter" / PASSPORT).is_file():
+        passes = [known.runs / known.backbone / name for name in PASSES]
+        whole = [one for one in passes if (one / task / "adapter" / PASSPORT).is_file()]
+        if not whole:
             continue
-        rows = sorted((known.runs / known.backbone / "rows" / task).glob("*.jsonl"))
+        rows = sorted((whole[-1] / "rows" / task).glob("*.jsonl"))
+        run = whole[-1] / task
         made = ship(service, run, rows, known.output / known.backbone / task)
         if known.publish:
             publish(made, store.SHIPPED / "adapters" / known.backbone / task)

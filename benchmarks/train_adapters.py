@@ -28,6 +28,8 @@ class Part:
     path: str
     rows: int
     skip: int = 0
+    seed: str = ""
+    """Of the order in which rows are drawn; the name of the data where it is empty."""
     keep: Callable[[Row], bool] = lambda row: True
     rename: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,17 +65,19 @@ ENGLISH: Mapping[str, Sequence[Part]] = {
         Part(path="spam/enron_spam", rows=800),
         Part(path=OWN_SPAM, rows=164),
     ),
-    "generation": (Part(path="generation/e2e_nlg", rows=5_000, rename=E2E),),
-    "qa": (
-        Part(path="qa/qamr", rows=4_000),
-        Part(path="qa/squadshifts", rows=1_000, keep=short_passage),
-        Part(path="chat/rasbt_instruct", rows=500),
-        Part(path="chat/alpaca_en", rows=200),
+    "generation": (
+        Part(path="generation/e2e_nlg", rows=5_000, seed="0-generation/e2e_nlg", rename=E2E),
     ),
-    "translation": (Part(path="translation/tatoeba", rows=800),),
+    "qa": (
+        Part(path="qa/qamr", rows=4_000, seed="0-qa/qamr"),
+        Part(path="qa/squadshifts", rows=1_000, seed="0-qa/squadshifts", keep=short_passage),
+        Part(path="chat/rasbt_instruct", rows=500, seed="0-chat/rasbt_instruct"),
+        Part(path="chat/alpaca_en", rows=200, seed="0-chat/alpaca_en"),
+    ),
+    "translation": (Part(path="translation/tatoeba", rows=800, seed="0-translation/tatoeba"),),
 }
 BILINGUAL: Mapping[str, Sequence[Part]] = {
-    "translation": (Part(path="translation/tatoeba", rows=4_500),),
+    "translation": (Part(path="translation/tatoeba", rows=4_500, seed="0-translation/tatoeba"),),
     "sentiment": (
         Part(path="sentiment/online_shopping", rows=5_000),
         Part(path="sentiment/chnsenticorp", rows=2_400),
@@ -123,6 +127,8 @@ THIRD: Mapping[str, Mapping[str, Sequence[Part]]] = {
     }
 }
 """Further rows for adapters that have learned those before: `--pass 2`, `--pass 3`."""
+PASSES = ("", "second", "third")
+"""Folders of the passes, under that of the backbone."""
 KEYS: Mapping[str, Sequence[str]] = {
     "sentiment": (
         *("--lora.r", "8", "--max-length", "256", "--max-eval-rows", "400"),
@@ -169,7 +175,7 @@ def draw(part: Part, data: Path, scale: float) -> list[Row]:
     files = [path] if path.is_file() else sorted(path.glob("train*.*"))
     rows = [row for file in files for row in read(file)]
     kept = [row for row in rows if part.keep(row)]
-    random.Random(f"0-{Path(part.path).name}").shuffle(kept)
+    random.Random(part.seed or f"0-{Path(part.path).name}").shuffle(kept)
     wanted = kept[part.skip :][: max(16, round(part.rows * scale))]
     return [{part.rename.get(name, name): value for name, value in row.items()} for row in wanted]
 
@@ -219,7 +225,7 @@ def main() -> int:
     )  # fmt: skip
     known, more = parser.parse_known_args()
     mixture = (MIXTURES, SECOND, THIRD)[known.number - 1][known.mixture]
-    folder = known.output / known.mixture / ("", "second", "third")[known.number - 1]
+    folder = known.output / known.mixture / PASSES[known.number - 1]
     more += ["--from-base"] if known.number == 1 else []
     failed = []
     for task in known.tasks or mixture:
