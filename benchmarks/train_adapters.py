@@ -121,7 +121,7 @@ SECOND: Mapping[str, Mapping[str, Sequence[Part]]] = {
 THIRD: Mapping[str, Mapping[str, Sequence[Part]]] = {
     "smollm2": {
         "sentiment": (
-            Part(path="sentiment/sst2", rows=3_000, skip=38_000, keep=five_words),
+            Part(path="sentiment/sst2", rows=12_000, skip=38_000, keep=five_words),
             Part(path=OWN_SENTIMENT, rows=4_000),
         )
     }
