@@ -49,8 +49,22 @@ class Routing:
         """Requests on their way, by adapter."""
         self.leaving: set[str] = set()
         """Adapters that go when their last request is done."""
+        self.settings: Counter[str] = Counter()
+        """How often the weights of each adapter were set."""
         self._stacked = Stacked()
         self._stackable: set[str] = set()
+
+    def mark(self, key: str | None) -> tuple[str | None, int] | None:
+        """What an adapter computes stays the same as long as its mark; None while it learns."""
+        if key in self.trainable:
+            return None
+        return key, self.settings[key] if key else 0
+
+    @property
+    def marks(self) -> set[tuple[str | None, int]]:
+        """Of all that is on the model now."""
+        keys = (None, *(self.peft.peft_config if self.peft else ()))
+        return {mark for key in keys if (mark := self.mark(key))}
 
     def group(self, key: str | None) -> str | None:
         """None for what may share a forward pass with others; else the adapter that may not."""
@@ -104,6 +118,7 @@ class Routing:
         self.trainable.discard(key)
         self._stackable.discard(key)
         self.active = None if self.active == key else self.active
+        del self.settings[key]
         self._unroute()
         if self.peft is not None and self.peft.peft_config.keys() == {key}:
             self.peft.base_model.unload()  # type: ignore[operator]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.engine.cache import RowCache
+from core.engine.cache import RowCache, remembers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from core.adapters.lora import AdapterStack
     from core.backbone import Backbone
+    from core.engine.prefixes import Mark
 
 
 class Forward:
@@ -25,6 +26,11 @@ class Forward:
         self.backbone = backbone
         self.routing = adapters.routing
         self._takes = frozenset(inspect.signature(backbone.model.forward).parameters)
+        self._remembers = remembers(backbone.model)
+
+    def mark(self, key: str | None) -> Mark | None:
+        """By which the prefix cache knows an adapter; None where nothing of it may be kept."""
+        return self.routing.mark(key) if self._remembers else None
 
     @contextmanager
     def step(self) -> Iterator[None]:
