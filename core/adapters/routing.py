@@ -13,7 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import AuxiliaryTrainingWrapper
 
 from core.adapters.fused import bare, frozen
-from core.adapters.stacked import Stacked, stackable
+from core.adapters.stacked import Products, Stacked, stackable
 from core.adapters.turns import Turns
 
 if TYPE_CHECKING:
@@ -93,6 +93,12 @@ class Routing:
         finally:
             if self.active != before:
                 self.switch(before)
+
+    def products(self, keys: Sequence[str | None]) -> Products | None:
+        """What a token of each row adds to `layers`; None where the model itself must route them."""
+        if any(map(self.group, keys)) or (self.peft is not None and not self.layers):
+            return None
+        return self._stacked.products(self.layers, keys, single=True)
 
     def release(self, key: str) -> None:
         """One request less holds the adapter; it goes if it was the last one waited for."""
