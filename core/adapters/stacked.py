@@ -58,6 +58,23 @@ class Factors:
     first: Tensor
     second: Tensor
 
+    @property
+    def quick(self) -> Factors:
+        """For a few tokens: a half-precision product as small takes a CPU ten times as long as fp32."""
+        if self.first.device.type != "cpu":
+            return self
+        return Factors(self.first.float(), self.second.float())
+
+    def add(self, y: Tensor, x: Tensor, blocked: Tensor | None = None) -> None:
+        """Onto y (tokens, out), from x (tokens, in); `blocked` (tokens, ranks) are left out."""
+        hidden = torch.nn.functional.linear(x.to(self.first.dtype), self.first)
+        if blocked is not None:
+            hidden.masked_fill_(blocked, 0)
+        if y.dtype == hidden.dtype:
+            y.addmm_(hidden, self.second)
+        else:
+            y.add_(hidden @ self.second)
+
 
 class Stack:
     """The factors of some adapters for every layer that one of them adapts."""
@@ -117,12 +134,13 @@ class Products:
 class _Same(Products):
     """All rows have one adapter."""
 
-    def __init__(self, stack: Stack, key: str) -> None:
-        self._factors = stack.alone(key)
+    def __init__(self, stack: Stack, key: str, *, single: bool) -> None:
+        factors = stack.alone(key)
+        self._factors = _quick(factors) if single else factors
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
         if factors := self._factors[place]:
-            y.addmm_(torch.nn.functional.linear(x, factors.first), factors.second)
+            factors.add(y, x)
 
 
 class _Runs(Products):
@@ -144,21 +162,23 @@ class _Runs(Products):
         for start, end, all_factors in self._runs:
             if factors := all_factors[place]:
                 part = slice(start * self.tokens, end * self.tokens)
-                hidden = torch.nn.functional.linear(x[part], factors.first)
-                y[part].addmm_(hidden, factors.second)
+                factors.add(y[part], x[part])
 
 
 class _Masked(Products):
     """One token a row: every row times all factors, without those of other adapters."""
 
     def __init__(self, stack: Stack, rows: Sequence[str | None], device: torch.device) -> None:
-        self._factors = stack.factors
+        self._factors = _quick(stack.factors)
         self._blocked = stack.blocked(rows, device)
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
         if factors := self._factors[place]:
-            hidden = torch.nn.functional.linear(x, factors.first)
-            y.addmm_(hidden.masked_fill_(self._blocked, 0), factors.second)
+            factors.add(y, x, self._blocked)
+
+
+def _quick(factors: Sequence[Factors | None]) -> list[Factors | None]:
+    return [one and one.quick for one in factors]
 
 
 class Stacked:
@@ -217,7 +237,7 @@ class Stacked:
         if not wanted or self._stack is None:
             return Products()
         if len({*rows}) == 1:
-            return _Same(self._stack, next(iter(wanted)))
+            return _Same(self._stack, next(iter(wanted)), single=single)
         if single:
             return _Masked(self._stack, rows, layers[0].get_base_layer().weight.device)
         return _Runs(self._stack, rows)
