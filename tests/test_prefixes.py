@@ -128,7 +128,7 @@ def test_rows_that_write_take_the_room_of_what_is_kept(engine):
 
 
 def test_closed_prompts_are_kept_from_the_second_of_a_kind_on(engine):
-    requests = [asked("a", (*PASSAGE, n), marks=(80, 90)) for n in range(3)]
+    requests = [asked("a", (*PASSAGE, n), label_tokens=(80, 90)) for n in range(3)]
     assert [answer(engine, request).cached_tokens > 0 for request in requests] == [
         False, False, True,
     ]  # fmt: skip

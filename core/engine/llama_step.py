@@ -62,7 +62,7 @@ class _Block:
 class LlamaStep:
     """The weights of a model, laid out for single tokens; they stay those of the model."""
 
-    def __init__(self, model: LlamaForCausalLM, adapted: Sequence[Any]) -> None:
+    def __init__(self, model: Any, adapted: Sequence[Any]) -> None:
         self._model = model
         config = model.config
         places = {id(layer): place for place, layer in enumerate(adapted)}

@@ -35,6 +35,8 @@ class Limits:
     """Tokens whose keys and values are kept while rows write: so many for rows of ordinary length, and
     again, or one context if that is more, for long ones. What ordinary rows leave of it holds prompts
     that were read (`Prefixes`)."""
+    prefix_cache: bool = True
+    """Whether prompts that begin alike are read once."""
     prefill_tokens: int | None = None
     """Tokens of prompts that are read between two tokens of those who write; by the size of the
     backbone where it is None."""
@@ -234,7 +236,8 @@ class Scheduler:
         """The prefix cache has what ordinary rows do not need."""
         coming = [row for row in (prefill.rows if prefill else ()) if row.writes]
         taken = sum(map(reserved, self._alike(coming, long=False)))
-        self.prefixes.shrink(max(0, self.limits.cache_tokens - taken))
+        most = self.limits.cache_tokens if self.limits.prefix_cache else 0
+        self.prefixes.shrink(max(0, most - taken))
 
 
 def _closed(row: Row, logits: Tensor) -> dict[str, Any]:
