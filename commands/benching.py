@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands import bench_traffic
 from commands.options import (
     BackboneName,
     Data,
@@ -17,7 +18,6 @@ from commands.options import (
     console,
     dumped,
     open_engine,
-    open_service,
     the_task,
 )  # fmt: skip
 from core.errors import BadData
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from benchmarks.interleaved import Measured, Order
     from benchmarks.memory import Measured as Memory
     from benchmarks.serving import Floor, Served
-    from core.engine.sequences import Request
 
 Rows = Annotated[int, typer.Option("--rows", min=2, help="Rows that each system learns.")]
 Epochs = Annotated[int, typer.Option("--epochs", min=1)]
@@ -84,6 +83,9 @@ def bench_pretrain(
 
 def bench_serve(
     backbone: BackboneName = None,
+    traffic: Annotated[
+        str, typer.Option("--traffic", help=f"{', '.join(bench_traffic.KINDS)}.")
+    ] = "mixed",
     rows: Annotated[int, typer.Option("--rows", min=1, help="Requests of each task.")] = 4,
     length: Annotated[
         int, typer.Option("--length", min=1, help="Tokens that a free answer has at most.")
@@ -91,20 +93,24 @@ def bench_serve(
     rounds: Rounds = 3,
     json: Json = False,
 ) -> None:
-    """Mixed traffic of all tasks: ours, peft with adapter_names, peft with set_adapter."""
+    """Serving: ours, peft, CTranslate2 and transformers' decision pipeline, where they can answer."""
     from benchmarks import serving
     from core.backbone import catalogue
     from finetune.workflows import progress
 
     folder = catalogue.resolve(_folder(backbone))
-    adapters, requests = _traffic(folder, rows, length)
-    least = serving.floor(folder)
+    adapters, asked = bench_traffic.build(traffic, folder, rows, length)
+    least, entered = serving.floor(folder), serving.entered(asked)
     with progress.counting(console(stderr=True, quiet=json), "turns") as told:
-        served = serving.compare(folder, adapters, requests, rounds=rounds, told=told)
+        served = serving.compare(
+            folder, adapters, asked, names=entered.names, rounds=rounds, told=told
+        )
     if json:
         typer.echo(dumped({"floor": vars(least), "systems": [vars(one) for one in served]}))
         return
-    _show_served(least, served, len(requests))
+    _show_served(least, served, sum(map(len, asked)))
+    for line in entered.missing:
+        typer.echo(line)
 
 
 def bench_memory(
@@ -149,21 +155,26 @@ def _show_memory(found: Sequence[Memory]) -> None:
     console().print(table)
 
 
-def _traffic(folder: str, rows: int, length: int) -> tuple[dict[str, Path], list[Request]]:
-    """The adapters of a backbone, and bundled inputs of their tasks by turns."""
-    from finetune.data.examples import read_examples
+def bench_load(
+    backbone: BackboneName = None,
+    clients: Annotated[int, typer.Option("--clients", min=1)] = 200,
+    each: Annotated[int, typer.Option("--each", min=1, help="Requests of each client.")] = 5,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Different ones of each task.")] = 4,
+    length: Annotated[
+        int, typer.Option("--length", min=1, help="Tokens that a free answer has at most.")
+    ] = 16,
+    json: Json = False,
+) -> None:
+    """Many clients at once against the HTTP service: latency, refusals, memory, answers."""
+    from benchmarks import load
 
-    service = open_service(folder, "cpu", "fp32")
-    adapters = {name: service.find(name) for name in service.tasks if service.served(name)}
-    requests = {}
-    for name in adapters:
-        application = service.application(name)
-        examples = read_examples(service.task(name), [bundled(name, "test")], limit=rows).examples
-        most = None if application.closed else length
-        requests[name] = [
-            application.request(example.input, max_new_tokens=most) for example in examples[:rows]
-        ]
-    return adapters, [request for turn in zip(*requests.values(), strict=False) for request in turn]
+    asked = bench_traffic.bodies(_folder(backbone), rows, length)
+    found = load.measure(_folder(backbone), asked, clients=clients, each=each).row()
+    if json:
+        typer.echo(dumped(found))
+        return
+    for name, value in found.items():
+        typer.echo(f"{name.replace('_', ' '):<16}{value:>10,.2f}".removesuffix(".00"))
 
 
 def _show_served(least: Floor, served: Sequence[Served], requests: int) -> None:

@@ -93,6 +93,7 @@ bench.command("finetune")(benching.bench_finetune)
 bench.command("pretrain")(benching.bench_pretrain)
 bench.command("serve")(benching.bench_serve)
 bench.command("memory")(benching.bench_memory)
+bench.command("load")(benching.bench_load)
 app.add_typer(bench, name="bench")
 app.command()(keeping.doctor)
 

@@ -149,6 +149,7 @@ class Rows:
             return
         metrics.rows.labels(model, written.finish or "cancelled").inc()
         metrics.tokens.labels(model, "prompt").inc(written.prompt_tokens)
+        metrics.tokens.labels(model, "cached").inc(written.cached_tokens)
         metrics.tokens.labels(model, "completion").inc(written.completion_tokens)
         if first := handle.first_token or handle.finished:
             metrics.first_token.labels(model).observe(first - self._started)

@@ -40,7 +40,7 @@ class Metrics:
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.tokens = Counter(
-            "quintet_tokens", "Tokens read (prompt) and written (completion).", ("model", "kind"),
+            "quintet_tokens", "Tokens of prompts, cached ones among them, and written.", ("model", "kind"),
             registry=registry,
         )  # fmt: skip
         self.rows = Counter(

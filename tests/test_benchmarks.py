@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks import interleaved, serving
+from benchmarks import interleaved, load, serving
 from benchmarks.interleaved import Measured, Order
+from commands import bench_traffic
 from commands.table import app
 from core import backbone as backbones
+from core import store
 from core.adapters.lora import AdapterStack
 from core.backbone import presets
 from core.engine.sequences import Request
+
+OPTIONAL = ("ctranslate2, merged models", "transformers decision pipeline")
+"""Systems that cannot answer everything, or not everywhere."""
 
 
 @pytest.fixture
@@ -95,7 +101,44 @@ def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
         )
     ]
     adapters = {name: tmp_path / name for name in "ab"}
-    served = serving.compare(order.backbone, adapters, requests, rounds=1)
-    assert [one.name for one in served] == list(serving.SYSTEMS)
+    names = [name for name in serving.SYSTEMS if name not in OPTIONAL]
+    served = serving.compare(order.backbone, adapters, [requests], names=names, rounds=1)
+    assert [one.name for one in served] == names
     assert all(one.same == len(requests) for one in served)
     assert len({one.tokens for one in served}) == 1
+
+
+def test_a_missing_peer_is_told_and_closed_traffic_has_one_more(monkeypatch):
+    closed = Request(adapter="a", prompt=(0,), label_tokens=(80, 90))
+    free = Request(adapter="a", prompt=(0,), max_new_tokens=2)
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
+    found = serving.entered([[closed], [free]])
+    assert "transformers decision pipeline" not in found.names
+    assert found.missing == ("ctranslate2 is not installed: pip install ctranslate2",)
+    assert "transformers decision pipeline" in serving.entered([[closed]]).names
+    assert "ctranslate2, merged models" not in found.names
+
+
+@pytest.mark.parametrize("kind", ["mixed", "labels", "passages", "chats"])
+def test_each_kind_of_traffic_is_what_it_says(kind):
+    adapters, traffic = bench_traffic.build(kind, str(store.shipped_backbone()), 2, 3)
+    requests = [request for turn in traffic for request in turn]
+    assert {request.adapter for request in requests} <= set(adapters)
+    if kind == "labels":
+        assert all(request.label_tokens for request in requests)
+    if kind in ("passages", "chats"):
+        assert len(traffic) == 4 and not any(request.label_tokens for request in requests)
+        for earlier, later in itertools.pairwise(traffic):
+            for one, other in zip(earlier, later, strict=True):
+                half = len(one.prompt) // 2
+                assert one.prompt[:half] == other.prompt[:half] and one.prompt != other.prompt
+
+
+def test_many_clients_are_answered_as_one(tmp_path):
+    asked = bench_traffic.bodies(str(store.shipped_backbone()), 1, 3)
+    assert len(asked) == 5
+    found = load.measure(str(store.shipped_backbone()), asked, clients=6, each=2)
+    assert len(found.seconds) + found.refused == 12
+    assert found.lost == found.different == 0
+    assert 0 < found.quantile(0.5) <= found.quantile(0.99) <= max(found.seconds)
+    assert found.before > 0

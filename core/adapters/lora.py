@@ -184,6 +184,7 @@ class AdapterStack:
     def _set(self, key: str, state: Mapping[str, Tensor]) -> None:
         with torch.no_grad():
             set_peft_model_state_dict(self.routing.peft, dict(state), adapter_name=key)
+        self.routing.settings[key] += 1
         self.routing.forget()
 
     def delete(self, name: str) -> None:

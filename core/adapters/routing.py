@@ -13,7 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import AuxiliaryTrainingWrapper
 
 from core.adapters.fused import bare, frozen
-from core.adapters.stacked import Stacked, stackable
+from core.adapters.stacked import Products, Stacked, stackable
 from core.adapters.turns import Turns
 
 if TYPE_CHECKING:
@@ -49,8 +49,22 @@ class Routing:
         """Requests on their way, by adapter."""
         self.leaving: set[str] = set()
         """Adapters that go when their last request is done."""
+        self.settings: Counter[str] = Counter()
+        """How often the weights of each adapter were set."""
         self._stacked = Stacked()
         self._stackable: set[str] = set()
+
+    def mark(self, key: str | None) -> tuple[str | None, int] | None:
+        """What an adapter computes stays the same as long as its mark; None while it learns."""
+        if key in self.trainable:
+            return None
+        return key, self.settings[key] if key else 0
+
+    @property
+    def marks(self) -> set[tuple[str | None, int]]:
+        """Of all that is on the model now."""
+        keys = (None, *(self.peft.peft_config if self.peft else ()))
+        return {mark for key in keys if (mark := self.mark(key))}
 
     def group(self, key: str | None) -> str | None:
         """None for what may share a forward pass with others; else the adapter that may not."""
@@ -80,6 +94,12 @@ class Routing:
             if self.active != before:
                 self.switch(before)
 
+    def products(self, keys: Sequence[str | None]) -> Products | None:
+        """What a token of each row adds to `layers`; None where the model itself must route them."""
+        if any(map(self.group, keys)) or (self.peft is not None and not self.layers):
+            return None
+        return self._stacked.products(self.layers, keys, single=True)
+
     def release(self, key: str) -> None:
         """One request less holds the adapter; it goes if it was the last one waited for."""
         with self.lock:
@@ -104,6 +124,7 @@ class Routing:
         self.trainable.discard(key)
         self._stackable.discard(key)
         self.active = None if self.active == key else self.active
+        del self.settings[key]
         self._unroute()
         if self.peft is not None and self.peft.peft_config.keys() == {key}:
             self.peft.base_model.unload()  # type: ignore[operator]

@@ -58,6 +58,23 @@ class Factors:
     first: Tensor
     second: Tensor
 
+    @property
+    def quick(self) -> Factors:
+        """For a few tokens: a half-precision product as small takes a CPU ten times as long as fp32."""
+        if self.first.device.type != "cpu":
+            return self
+        return Factors(self.first.float(), self.second.float())
+
+    def add(self, y: Tensor, x: Tensor, blocked: Tensor | None = None) -> None:
+        """Onto y (tokens, out), from x (tokens, in); `blocked` (tokens, ranks) are left out."""
+        hidden = torch.nn.functional.linear(x.to(self.first.dtype), self.first)
+        if blocked is not None:
+            hidden.masked_fill_(blocked, 0)
+        if y.dtype == hidden.dtype:
+            y.addmm_(hidden, self.second)
+        else:
+            y.add_(hidden @ self.second)
+
 
 class Stack:
     """The factors of some adapters for every layer that one of them adapts."""
@@ -90,6 +107,11 @@ class Stack:
             second[start : start + rank] = scaled
         return Factors(first, second)
 
+    def alone(self, key: str) -> list[Factors | None]:
+        """The factors of one adapter."""
+        ranks = self.places[key]
+        return [one and Factors(one.first[ranks], one.second[ranks]) for one in self.factors]
+
     def blocked(self, rows: Sequence[str | None], device: torch.device) -> Tensor:
         """Of every row (rows, ranks): the ranks that are not its own."""
         found = torch.ones(len(rows), self._ranks, dtype=torch.bool)
@@ -99,41 +121,64 @@ class Stack:
         return found.to(device)
 
 
-class _Runs:
+class Products:
+    """What the adapters of some rows add to the layers: nothing, for rows without any."""
+
+    tokens = 1
+    """Of each row."""
+
+    def add(self, place: int, y: Tensor, x: Tensor) -> None:
+        """Of the layer at a place: onto y (rows · tokens, out), from x (rows · tokens, in)."""
+
+
+class _Same(Products):
+    """All rows have one adapter."""
+
+    def __init__(self, stack: Stack, key: str, *, single: bool) -> None:
+        factors = stack.alone(key)
+        self._factors = _quick(factors) if single else factors
+
+    def add(self, place: int, y: Tensor, x: Tensor) -> None:
+        if factors := self._factors[place]:
+            factors.add(y, x)
+
+
+class _Runs(Products):
     """Rows of one adapter after another, each multiplied with its own factors."""
 
     def __init__(self, stack: Stack, rows: Sequence[str | None]) -> None:
         self._rows = len(rows)
-        self.tokens = 1
-        self._runs: list[tuple[int, int, slice]] = []
+        self._runs: list[tuple[int, int, list[Factors | None]]] = []
         start = 0
         for key, same in groupby(rows):
             end = start + len(list(same))
             if key is not None:
-                self._runs.append((start, end, stack.places[key]))
+                self._runs.append((start, end, stack.alone(key)))
             start = end
 
-    def add(self, y: Tensor, x: Tensor, factors: Factors) -> None:
-        if len(x) != self._rows * self.tokens and self._runs[0][:2] != (0, self._rows):
+    def add(self, place: int, y: Tensor, x: Tensor) -> None:
+        if x.shape[0] != self._rows * self.tokens:
             raise RuntimeError("A layer of this model mixes the tokens of different rows.")
-        for start, end, ranks in self._runs:
-            alone = end - start == self._rows
-            part = slice(None) if alone else slice(start * self.tokens, end * self.tokens)
-            hidden = torch.nn.functional.linear(x[part], factors.first[ranks])
-            y[part].addmm_(hidden, factors.second[ranks])
+        for start, end, all_factors in self._runs:
+            if factors := all_factors[place]:
+                part = slice(start * self.tokens, end * self.tokens)
+                factors.add(y[part], x[part])
 
 
-class _Masked:
+class _Masked(Products):
     """One token a row: every row times all factors, without those of other adapters."""
 
-    tokens = 1
-
     def __init__(self, stack: Stack, rows: Sequence[str | None], device: torch.device) -> None:
+        self._factors = _quick(stack.factors)
         self._blocked = stack.blocked(rows, device)
 
-    def add(self, y: Tensor, x: Tensor, factors: Factors) -> None:
-        hidden = torch.nn.functional.linear(x, factors.first)
-        y.addmm_(hidden.masked_fill_(self._blocked, 0), factors.second)
+    def add(self, place: int, y: Tensor, x: Tensor) -> None:
+        if factors := self._factors[place]:
+            factors.add(y, x, self._blocked)
+
+
+def _quick(factors: Sequence[Factors | None]) -> list[Factors | None]:
+    return [one and one.quick for one in factors]
 
 
 class Stacked:
@@ -141,11 +186,12 @@ class Stacked:
 
     def __init__(self) -> None:
         self._stack: Stack | None = None
-        self._last: tuple[tuple[str | None, ...], bool, Any] | None = None
+        self._last: tuple[tuple[str | None, ...], bool, Products] | None = None
+        self._forwards: tuple[Products, list[Any]] | None = None
 
     def forget(self) -> None:
         """After a change of adapters."""
-        self._stack = self._last = None
+        self._stack = self._last = self._forwards = None
 
     @contextmanager
     def routed(
@@ -155,14 +201,15 @@ class Stacked:
 
         What the layers computed before comes back at the end.
         """
-        product = self._product(layers, tuple(rows), tokens == 1)
-        if product is not None:
-            product.tokens = tokens
+        products = self.products(layers, rows, single=tokens == 1)
+        products.tokens = tokens
+        if self._forwards is None or self._forwards[0] is not products:
+            made = [_forward(layer, place, products) for place, layer in enumerate(layers)]
+            self._forwards = products, made
         before = [layer.__dict__.get("forward") for layer in layers]
-        factors = self._stack.factors if self._stack else [None] * len(layers)
         try:
-            for layer, one in zip(layers, factors, strict=True):
-                layer.__dict__["forward"] = _forward(layer, one, product)
+            for layer, one in zip(layers, self._forwards[1], strict=True):
+                layer.__dict__["forward"] = one
             yield
         finally:
             for layer, forward in zip(layers, before, strict=True):
@@ -171,21 +218,27 @@ class Stacked:
                 else:
                     layer.__dict__["forward"] = forward
 
-    def _product(self, layers: Sequence[Any], rows: tuple[str | None, ...], single: bool) -> Any:
-        if self._last and self._last[:2] == (rows, single):
+    def products(
+        self, layers: Sequence[Any], rows: Sequence[str | None], *, single: bool
+    ) -> Products:
+        """What these rows add, of one token each or of many."""
+        asked = tuple(rows)
+        if self._last and self._last[:2] == (asked, single):
             return self._last[2]
-        wanted = {key for key in rows if key is not None}
+        wanted = {key for key in asked if key is not None}
         if wanted and not (self._stack and wanted <= set(self._stack.keys)):
             self._stack = Stack(layers, self._members(wanted))
-        self._last = (rows, single, self._made(layers, rows, wanted, single))
+        self._last = (asked, single, self._made(layers, asked, wanted, single))
         return self._last[2]
 
     def _made(
         self, layers: Sequence[Any], rows: tuple[str | None, ...], wanted: set[str], single: bool
-    ) -> Any:
+    ) -> Products:
         if not wanted or self._stack is None:
-            return None
-        if single and len({*rows}) > 1:
+            return Products()
+        if len({*rows}) == 1:
+            return _Same(self._stack, next(iter(wanted)), single=single)
+        if single:
             return _Masked(self._stack, rows, layers[0].get_base_layer().weight.device)
         return _Runs(self._stack, rows)
 
@@ -195,15 +248,14 @@ class Stacked:
         return [*sorted(wanted), *kept[: max(0, _SPACE - len(wanted))]]
 
 
-def _forward(layer: Any, factors: Factors | None, product: Any) -> Any:
-    if factors is None or product is None:
+def _forward(layer: Any, place: int, products: Products) -> Any:
+    if type(products) is Products:
         return bare(layer)
     base = layer.get_base_layer()
 
     def forward(x: Tensor, *rest: Any, **options: Any) -> Tensor:
-        y = base(x, *rest, **options)
-        flat = x.reshape(-1, x.shape[-1])
-        product.add(y.view(-1, y.shape[-1]), flat, factors)
+        y: Tensor = base(x, *rest, **options)
+        products.add(place, y.view(-1, y.shape[-1]), x.reshape(-1, x.shape[-1]))
         return y
 
     return forward

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from core.engine.forward import Forward
+    from core.engine.prefixes import Prefixes
 
 
 class Outbox:
@@ -30,34 +31,53 @@ class Outbox:
 class Prefill:
     """Rows whose prompts are read together, so many tokens of each in a pass."""
 
-    def __init__(self, rows: Sequence[Row], forward: Forward, width: int) -> None:
+    def __init__(
+        self, rows: Sequence[Row], forward: Forward, width: int, prefixes: Prefixes
+    ) -> None:
         # Rows of one adapter stand together, so that each adapter is multiplied with its own alone.
         self.rows = sorted(rows, key=lambda row: row.key or "")
         self._forward = forward
         self._width = width
+        self._prefixes = prefixes
         self._read = 0
-        self.cache: RowCache | None = None
-        if any(row.writes for row in rows) or self._longest > width:
-            self.cache = RowCache(forward.backbone.model)
-            self.cache.begin(len(rows))
+        matched = [look_up(row, forward, prefixes) for row in self.rows]
+        lengths = [len(row.tokens) for row in self.rows]
+        self._unread = max(map(int.__sub__, lengths, matched))
+        # As many new tokens of each row as of the one with most: it costs nothing more.
+        for row, length in zip(self.rows, lengths, strict=True):
+            row.read = max(0, length - self._unread)
+        self.cache = self._cache()
 
-    @property
-    def _longest(self) -> int:
-        return max(len(row.tokens) for row in self.rows)
+    def _cache(self) -> RowCache | None:
+        """None where one pass over the whole of all rows is enough, and nothing is kept of it."""
+        kept = any(row.writes or row.mark for row in self.rows)
+        if not kept and self._unread <= self._width:
+            return None
+        cache = RowCache(self._forward.backbone.model)
+        held = [
+            self._prefixes.read(row.mark, row.tokens, row.read) if row.mark and row.read else []
+            for row in self.rows
+        ]
+        if any(held):
+            cache.fill(held, min(self._width, self._unread))
+        else:
+            cache.begin(len(self.rows))
+        return cache
 
     @property
     def done(self) -> bool:
         """Whether all of every prompt was read."""
-        return self._read >= self._longest
+        return self._read >= self._unread
 
     def advance(self) -> list[Tensor]:
         """Read on; the logits (places, vocabulary) of each row that were reached."""
         start, end = self._read, self._read + self._width
-        tokens = [row.tokens[start:end] for row in self.rows]
-        firsts = [len(row.tokens) - row.wanted for row in self.rows]
+        unread = [row.tokens[row.read :] for row in self.rows]
+        tokens = [part[start:end] for part in unread]
+        firsts = [len(part) - row.wanted for part, row in zip(unread, self.rows, strict=True)]
         wanted = [
-            max(0, min(end, len(row.tokens)) - max(start, first))
-            for row, first in zip(self.rows, firsts, strict=True)
+            max(0, min(end, len(part)) - max(start, first))
+            for part, first in zip(unread, firsts, strict=True)
         ]
         logits = self._forward(tokens, [row.key for row in self.rows], wanted, self.cache)
         if self.cache is not None:
@@ -68,17 +88,44 @@ class Prefill:
             if row.request.targets and len(part):
                 check(part)
                 row.weigh(part, max(start, first) - first)
+        if self.done:
+            self._store()
         return parts
+
+    def _store(self) -> None:
+        for place, row in enumerate(self.rows):
+            if self.cache is not None:
+                keep(row, self.cache, place, self._forward, self._prefixes)
+
+
+def look_up(row: Row, forward: Forward, prefixes: Prefixes) -> int:
+    """Tokens of a row that need not be read; the last ones are, for their logits."""
+    row.mark = forward.mark(row.key)
+    if row.mark is None:
+        return 0
+    unlooked = row.tokens[: len(row.tokens) - row.wanted]
+    found = prefixes.match(row.mark, unlooked)
+    if not found and not row.writes and not prefixes.returns(row.mark, row.tokens):
+        row.mark = None  # a closed prompt of a kind that never came before
+    return found
+
+
+def keep(row: Row, cache: RowCache, place: int, forward: Forward, prefixes: Prefixes) -> None:
+    """What a row holds goes to the prefix cache."""
+    if row.mark is not None and row.mark == forward.mark(row.key):
+        tokens = row.text[: cache.lengths[place]]
+        prefixes.store(row.mark, tokens, lambda some: cache.values(place, some))
 
 
 class Batch:
     """Rows that write, one token a step each."""
 
-    def __init__(self, forward: Forward, ends: frozenset[int]) -> None:
+    def __init__(self, forward: Forward, ends: frozenset[int], prefixes: Prefixes) -> None:
         self.rows: list[Row] = []
         self.cache = RowCache(forward.backbone.model)
         self._forward = forward
         self._ends = ends
+        self._prefixes = prefixes
 
     def join(self, rows: Sequence[Row], cache: RowCache) -> None:
         """Rows that have written their first token."""
@@ -95,7 +142,10 @@ class Batch:
         if kept is not None:
             some = write([rows[place] for place in alive], kept, self._forward, self._ends, outbox)
             going = {id(row) for row in some}
-        self._keep(going)
+        for place in alive:
+            if id(rows[place]) not in going:  # what follows may begin with it, as in a chat
+                keep(rows[place], self.cache, place, self._forward, self._prefixes)
+        self._leave_all_but(going)
 
     def leave(self, row: Row) -> None:
         """Take a row out."""
@@ -104,7 +154,7 @@ class Batch:
         self.rows.pop()
         self.cache.drop(place)
 
-    def _keep(self, going: set[int]) -> None:
+    def _leave_all_but(self, going: set[int]) -> None:
         for row in [row for row in self.rows if id(row) not in going]:
             self.leave(row)
 
@@ -139,7 +189,7 @@ def write(
             outbox.say(row, error=token)
             continue
         finish = row.take(token, ends, tokenizer)
-        changes: dict[str, Any] = {"computed": len(row.ids) + (token in ends)}
+        changes: dict[str, Any] = {"computed": len(row.ids) + (token in ends), "cached": row.read}
         if token not in ends:
             changes["token"] = token
             if row.request.logprobs is not None:

@@ -6,7 +6,7 @@ model's own masks, sliding windows included, hold for every row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +65,11 @@ class _Layer(CacheLayerMixin):
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         columns = self._window.end + key_states.shape[2] + ROOM
-        self.parts = [
-            one.new_zeros(len(one), one.shape[1], columns, one.shape[3])
-            for one in (key_states, value_states)
-        ]
+        self.allocate((key_states[0], value_states[0]), len(key_states), columns)
+
+    def allocate(self, like: Sequence[Tensor], rows: int, columns: int) -> None:
+        """Zeros, of the heads and sizes of one row's keys and values (heads, tokens, size)."""
+        self.parts = [one.new_zeros(rows, one.shape[0], columns, one.shape[2]) for one in like]
         self.is_initialized = True
 
     def update(
@@ -133,6 +134,29 @@ class RowCache:
         self.lengths = [0] * rows
         self._window.rows = slice(0, rows)
 
+    def fill(self, held: Sequence[Sequence[Tensor]], tokens: int) -> None:
+        """Begin with rows that hold something: keys and values of each layer (heads, held, size).
+
+        A row without any is empty. So many `tokens` of each will follow.
+        """
+        self.begin(len(held))
+        self.lengths = [row[0].shape[1] if row else 0 for row in held]
+        width = max(self.lengths)
+        like = next(row for row in held if row)
+        for place, layer in enumerate(self._layers()):
+            pair = like[2 * place : 2 * place + 2]
+            layer.allocate(pair, len(held), width + tokens + ROOM)
+            for row, length in enumerate(self.lengths):
+                for part, kept in zip(layer.parts, held[row][2 * place :], strict=False):
+                    part[row, :, width - length : width] = kept
+        self._window.end = width
+
+    def values(self, row: int, tokens: slice) -> list[Tensor]:
+        """A copy of a row's keys and values of each layer (heads, tokens, size)."""
+        start = self._window.end - self.lengths[row]
+        columns = slice(start + tokens.start, start + tokens.stop)
+        return [part[row, :, columns].clone() for part in self._parts()]
+
     def prepare(self, tokens: int) -> None:
         """Make room for so many more columns."""
         parts = self._parts()
@@ -189,9 +213,11 @@ class RowCache:
         finally:
             window.rows, window.start, self.lengths = rows, start, lengths
 
+    def _layers(self) -> list[_Layer]:
+        return [one for one in self.cache.layers if isinstance(one, _Layer)]
+
     def _parts(self) -> list[Tensor]:
-        layers = (one for one in self.cache.layers if isinstance(one, _Layer))
-        return [part for layer in layers for part in layer.parts]
+        return [part for layer in self._layers() for part in layer.parts]
 
     def _narrow(self) -> None:
         self._window.start = self._window.end - max(self.lengths, default=0)
@@ -218,6 +244,14 @@ def _layers(model: PreTrainedModel) -> list[Any]:
                 "whose layers keep keys and values can write. Take another backbone."
             )
     return list(layers)
+
+
+def remembers(model: PreTrainedModel) -> bool:
+    """Whether all its layers that remember keep keys and values."""
+    try:
+        return bool(_layers(model))
+    except BadSetting:
+        return False
 
 
 def token_bytes(model: PreTrainedModel) -> int:

@@ -64,6 +64,11 @@ class Engine:
         """Requests on their way fail with `Closed`; the thread ends."""
         self._worker.join()
 
+    def forget(self) -> None:
+        """Empty the prefix cache, once the step that runs now is over."""
+        with self.adapters.routing.turns.change():
+            self._scheduler.prefixes.retain(())
+
     @property
     def load(self) -> Load:
         """How busy it is now."""

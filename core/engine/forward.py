@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.engine.cache import RowCache
+from core.engine.cache import RowCache, remembers
+from core.engine.llama_step import LlamaStep, fits, hooked
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from core.adapters.lora import AdapterStack
     from core.backbone import Backbone
+    from core.engine.prefixes import Mark
 
 
 class Forward:
@@ -25,6 +27,12 @@ class Forward:
         self.backbone = backbone
         self.routing = adapters.routing
         self._takes = frozenset(inspect.signature(backbone.model.forward).parameters)
+        self._remembers = remembers(backbone.model)
+        self._step: tuple[list[Any], LlamaStep | None] | None = None
+
+    def mark(self, key: str | None) -> Mark | None:
+        """By which the prefix cache knows an adapter; None where nothing of it may be kept."""
+        return self.routing.mark(key) if self._remembers else None
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -66,10 +74,22 @@ class Forward:
             places = torch.arange(longest) + (after - longest)[:, None]
             options["position_ids"] = places.clamp(min=0).to(device)
         mask = torch.arange(columns) >= (columns - after)[:, None]
+        if longest == 1 and cache is not None and cache.columns and (step := self._llama_step()):
+            products = self.routing.products(keys)
+            if products is not None:
+                placed = options["position_ids"]
+                return step(ids.to(device), placed, mask.to(device), cache, products).float()
         kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
         with self.routing.rows(keys, longest):
             logits = self._logits(ids.to(device), mask.long().to(device), kept.to(device), options)
         return logits.float()
+
+    def _llama_step(self) -> LlamaStep | None:
+        """For single tokens, where the model is a Llama and nobody looks into it."""
+        model, adapted = self.backbone.model, self.routing.layers
+        if self._step is None or self._step[0] is not adapted:
+            self._step = adapted, LlamaStep(model, adapted) if fits(model) else None
+        return self._step[1] if self._step[1] and not hooked(model) else None
 
     def _logits(self, ids: Tensor, mask: Tensor, kept: Tensor, options: dict[str, Any]) -> Tensor:
         model: Any = self.backbone.model

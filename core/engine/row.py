@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+    from core.engine.prefixes import Mark
+
 Chosen = int | Exception
 """The next token of a row, or what went wrong with this row alone."""
 
@@ -30,6 +32,10 @@ class Row:
     group: str | None
     """None where other adapters may share its forward passes."""
     context: int
+    mark: Mark | None = None
+    """By which the prefix cache knows what it has read; None where it keeps nothing."""
+    read: int = 0
+    """Tokens of the prompt that the prefix cache gave."""
     ids: list[int] = field(default_factory=list)
     nats: float = 0.0
     chance: list[torch.Generator] = field(default_factory=list)
@@ -47,6 +53,11 @@ class Row:
     def wanted(self) -> int:
         """At so many of the last tokens the logits are looked at."""
         return max(1, len(self.request.targets))
+
+    @property
+    def text(self) -> tuple[int, ...]:
+        """All it has read and written."""
+        return (*self.tokens, *self.ids)
 
     @property
     def writes(self) -> bool:

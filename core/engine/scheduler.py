@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from core.engine.batch import Batch, Outbox, Prefill, write
-from core.engine.cache import ROOM, allocated
+from core.engine.cache import ROOM, token_bytes
+from core.engine.grouping import Group, Together, group_of, reserved
+from core.engine.prefixes import Prefixes
 from core.engine.row import Row, check
 
 if TYPE_CHECKING:
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 64
 """Waiting rows among which those are looked for that fit into one pass."""
-_WASTE = 1.5
-"""Tokens of a pass, padding included, for each token that is read."""
-_LONG = 1024
-"""Rows that may come to hold more tokens are batched among themselves: others need no padding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +33,13 @@ class Limits:
     """Rows that wait; the next one is refused."""
     cache_tokens: int = 8192
     """Tokens whose keys and values are kept while rows write: so many for rows of ordinary length, and
-    again, or one context if that is more, for long ones."""
+    again, or one context if that is more, for long ones. What ordinary rows leave of it holds prompts
+    that were read (`Prefixes`)."""
+    prefix_cache: bool = True
+    """Whether prompts that begin alike are read once."""
     prefill_tokens: int | None = None
     """Tokens of prompts that are read between two tokens of those who write; by the size of the
     backbone where it is None."""
-
-
-Group = tuple[str | None, bool]
-"""Rows that write in one batch: an adapter that must be alone or None, and whether they are long."""
 
 
 class Scheduler:
@@ -52,6 +49,7 @@ class Scheduler:
         self._forward, self._ends, self.limits = forward, ends, limits
         size = forward.backbone.size
         self.chunk = limits.prefill_tokens or min(4096, max(512, int(5e10 / size)))
+        self.prefixes = Prefixes()
         self.waiting: list[Row] = []
         self._batches: dict[Group, Batch] = {}
         self._long: Prefill | None = None
@@ -81,20 +79,25 @@ class Scheduler:
 
     @property
     def cache_bytes(self) -> int:
-        """Allocated for keys and values."""
+        """Allocated for keys and values, those of the prefix cache included."""
         caches = [batch.cache for batch in list(self._batches.values())]
-        return sum(cache.bytes for cache in caches)
+        kept = self.prefixes.tokens
+        one = token_bytes(self._forward.backbone.model) if kept else 0
+        return sum(cache.bytes for cache in caches) + kept * one
 
     def step(self, outbox: Outbox) -> None:
         """Read a piece of the prompts that wait, then write one token of every row that writes."""
         with self._forward.step():
+            self.prefixes.retain(self._forward.routing.marks)
             self._drop_cancelled(outbox)
             for group, batch in list(self._batches.items()):
                 if batch.rows:
                     batch.step(outbox)
                 if not batch.rows:  # with it go its keys and values
                     del self._batches[group]
-            if prefill := self._next_prefill():
+            prefill = self._next_prefill()
+            self._leave_room(prefill)
+            if prefill:
                 self._reading = prefill.rows
                 self._read(prefill, outbox)
                 self._reading = []
@@ -117,9 +120,9 @@ class Scheduler:
                 self._batch(row).leave(row)
 
     def _batch(self, row: Row) -> Batch:
-        group = _group(row)
+        group = group_of(row)
         if group not in self._batches:
-            self._batches[group] = Batch(self._forward, self._ends)
+            self._batches[group] = Batch(self._forward, self._ends, self.prefixes)
         return self._batches[group]
 
     def _read(self, prefill: Prefill, outbox: Outbox) -> None:
@@ -143,7 +146,7 @@ class Scheduler:
             return
         for row in prefill.rows:
             row.nats = 0.0
-            self._read(Prefill([row], self._forward, self.chunk), outbox)
+            self._read(self._prefill([row]), outbox)
 
     def _answer(self, prefill: Prefill, parts: list[Tensor], outbox: Outbox) -> None:
         """Closed answers are complete; the others take their first token and join a batch."""
@@ -153,7 +156,7 @@ class Scheduler:
                 firsts.append((row, part[-1]))
                 continue
             try:
-                outbox.say(row, finish="stop", **_closed(row, part))
+                outbox.say(row, finish="stop", cached=row.read, **_closed(row, part))
             except Exception as error:
                 outbox.say(row, error=error)
         if not firsts or prefill.cache is None:
@@ -179,65 +182,62 @@ class Scheduler:
         if self._long and self._turn:
             return self._long
         rows = self._group()
-        return Prefill(rows, self._forward, self.chunk) if rows else self._long
+        return self._prefill(rows) if rows else self._long
 
     def _start_long(self) -> Prefill | None:
         for row in self.waiting:
-            if len(row.tokens) > self.chunk and self._fits(row, []):
+            if self._unread(row) > self.chunk and self._fits(row, []):
                 self.waiting.remove(row)
-                return Prefill([row], self._forward, self.chunk)
+                return self._prefill([row])
         return None
 
+    def _prefill(self, rows: Sequence[Row]) -> Prefill:
+        return Prefill(rows, self._forward, self.chunk, self.prefixes)
+
+    def _unread(self, row: Row) -> int:
+        """Tokens of its prompt that the prefix cache does not hold."""
+        mark, most = self._forward.mark(row.key), len(row.tokens) - row.wanted
+        return len(row.tokens) - (self.prefixes.match(mark, row.tokens[:most]) if mark else 0)
+
     def _group(self) -> list[Row]:
-        """The rows that have waited longest and fit into one pass, of similar length."""
-        chosen: list[Row] = []
-        longest = total = 0
+        """The rows that have waited longest and fit into one pass."""
+        chosen = Together(self.chunk, max(self.chunk, self._forward.backbone.context))
         full: set[Group] = set()
         for row in self.waiting[:_LOOKED_AT]:
-            length = len(row.tokens)
-            padded = (len(chosen) + 1) * max(longest, length)
-            if length > self.chunk or (chosen and not _together(row, chosen)):
+            unread = self._unread(row)
+            if unread > self.chunk or not chosen.takes(row, unread):
                 continue
-            if padded > min(self.chunk, _WASTE * (total + length)) and chosen:
+            if row.writes and (group_of(row) in full or not self._fits(row, chosen.rows)):
+                full.add(group_of(row))  # who came later does not overtake it
                 continue
-            if row.writes and (_group(row) in full or not self._fits(row, chosen)):
-                full.add(_group(row))  # who came later does not overtake it
-                continue
-            chosen.append(row)
-            longest, total = max(longest, length), total + length
-        taken = {id(row) for row in chosen}
+            chosen.add(row, unread)
+        taken = {id(row) for row in chosen.rows}
         self.waiting = [row for row in self.waiting if id(row) not in taken]
-        return chosen
+        return chosen.rows
 
     def _fits(self, row: Row, chosen: Iterable[Row]) -> bool:
         """Whether the row and its keys and values have a place beside those that write."""
         if not row.writes:
             return True
-        group = _group(row)
         coming = [one for one in (*chosen, *(self._long.rows if self._long else ())) if one.writes]
         if self.writing + len(coming) >= self.limits.rows:
             return False
+        alike = self._alike((row, *coming), long=group_of(row)[1])
+        return alike == [[row]] or sum(map(reserved, alike)) <= self.limits.cache_tokens
+
+    def _alike(self, coming: Iterable[Row], *, long: bool) -> list[list[Row]]:
+        """Who will write together once these rows have come, of the ordinary batches or the long ones."""
         mates = {one: list(batch.rows) for one, batch in self._batches.items()}
-        for one in (row, *coming):
-            mates.setdefault(_group(one), []).append(one)
-        alike = [rows for (_, long), rows in mates.items() if long == group[1] and rows]
-        return alike == [[row]] or sum(map(_reserved, alike)) <= self.limits.cache_tokens
+        for one in coming:
+            mates.setdefault(group_of(one), []).append(one)
+        return [rows for group, rows in mates.items() if group[1] == long and rows]
 
-
-def _reserved(rows: Sequence[Row]) -> int:
-    """Tokens of keys and values that a batch may come to take."""
-    return allocated(len(rows), max(row.reserve for row in rows))
-
-
-def _group(row: Row) -> Group:
-    return row.group, row.reserve > _LONG
-
-
-def _together(row: Row, chosen: list[Row]) -> bool:
-    """Whether a pass over `chosen` may hold the row, and all who write then join one batch."""
-    writing = [one for one in chosen if one.writes]
-    alike = not writing or not row.writes or _group(writing[0]) == _group(row)
-    return chosen[0].group == row.group and alike
+    def _leave_room(self, prefill: Prefill | None) -> None:
+        """The prefix cache has what ordinary rows do not need."""
+        coming = [row for row in (prefill.rows if prefill else ()) if row.writes]
+        taken = sum(map(reserved, self._alike(coming, long=False)))
+        most = self.limits.cache_tokens if self.limits.prefix_cache else 0
+        self.prefixes.shrink(max(0, most - taken))
 
 
 def _closed(row: Row, logits: Tensor) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class Written:
     ids: tuple[int, ...] = ()
     finish: Finish | None = None
     prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the prompt, those that the prefix cache held."""
     completion_tokens: int = 0
     """Tokens that were computed, end-of-text included."""
     logprobs: tuple[TokenLogprob, ...] = ()
@@ -76,6 +78,7 @@ class Answer:
     ids: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     computed: int = 0
+    cached: int = 0
     probabilities: tuple[float, ...] = ()
     nats: float = 0.0
     finish: Finish | None = None
@@ -175,6 +178,7 @@ class Handle:
             ids=tuple(answer.ids[:tokens]),
             finish=answer.finish if whole else None,
             prompt_tokens=len(self.request.prompt),
+            cached_tokens=answer.cached,
             completion_tokens=answer.computed if whole else tokens,
             logprobs=tuple(answer.logprobs[:tokens]),
             probabilities=answer.probabilities,

@@ -1,0 +1,1 @@
+"""Whom our serving is measured beside: each answers the same requests with the same adapters."""
