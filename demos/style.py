@@ -76,7 +76,8 @@ CSS = """
 .pills label { padding: .2rem .6rem; white-space: nowrap; }
 .tab-container button[role=tab] { font-size: .95rem; padding: 0 .8rem; }
 .tab-container button[role=tab].selected { font-weight: 600; }
-:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
+.gradio-container.gradio-container.gradio-container :focus-visible {
+  outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
 .progress { height: .5rem; border-radius: .3rem; overflow: hidden; margin-bottom: .4rem;
   background: var(--background-fill-secondary); }
 .progress i { display: block; height: 100%; width: 35%; border-radius: .3rem;
