@@ -41,20 +41,24 @@ def ship(service: Service, run: Path, rows: list[Path], target: Path) -> Path:
     return target
 
 
-def publish(folder: Path, target: Path) -> None:
-    """A copy that says nothing of where the rows lay on this machine."""
+def publish(folder: Path, target: Path, runs: Path) -> None:
+    """A copy that says nothing of where the `runs` of its backbone lay on this machine."""
     with store.new_folder(target) as copy:
         shutil.copytree(folder, copy, dirs_exist_ok=True)
     values = json.loads((target / PASSPORT).read_bytes())
     for source in values.get("learned", ()):
         source["sources"] = [_below_rows(Path(one)) for one in source["sources"]]
     store.write_json(target / PASSPORT, {**values, "seal": seal_of(values)})
+    card = target / "README.md"
+    card.write_text(card.read_text(encoding="utf-8").replace(f"{runs.absolute()}/", ""), "utf-8")
 
 
 def _below_rows(path: Path) -> str:
     """`second/rows/spam/0-sms_spam.jsonl`, from the folder of the backbone's runs on."""
     parts = path.parts
-    place = parts.index("rows") if "rows" in parts else len(parts) - 2
+    if "rows" not in parts:
+        return "/".join(("rows", *parts[-2:]))
+    place = parts.index("rows")
     start = place - (parts[place - 1] in PASSES)
     return "/".join(parts[start:])
 
@@ -77,7 +81,8 @@ def main() -> int:
         run = whole[-1] / task
         made = ship(service, run, rows, known.output / known.backbone / task)
         if known.publish:
-            publish(made, store.SHIPPED / "adapters" / known.backbone / task)
+            runs = known.runs / known.backbone
+            publish(made, store.SHIPPED / "adapters" / known.backbone / task, runs)
         sys.stdout.write(f"{made}\n")
     return 0
 
