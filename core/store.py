@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -68,8 +69,11 @@ def check_writable(folder: Path) -> None:
     above = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     if not above.is_dir():
         raise BadSetting(f"{above} is a file where a folder is meant. Give another --output.")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise BadSetting(f"{above} is not writable. Give another --output.")
+    try:
+        with tempfile.TemporaryFile(dir=above):  # rights say nothing of read-only file systems
+            pass
+    except OSError as error:
+        raise BadSetting(f"{above} is not writable. Give another --output.") from error
 
 
 def sweep(folder: Path, *, name: str = "", older: float = _ABANDONED) -> None:
