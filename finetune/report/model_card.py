@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import yaml
 
+from core.backbone import catalogue
 from finetune.evaluation.metrics.registry import MEAN, Metric
 from finetune.report.results import Results
 from finetune.report.sections import overview
@@ -32,7 +33,7 @@ def front_matter(edition: Edition) -> str:
     languages = [code for code in ("en", "zh") if results.data_card.languages.get(code)]
     values: dict[str, Any] = {
         **({"language": languages} if languages else {}),
-        "license": "apache-2.0",
+        **_licence(str(passport.get("backbone", ""))),
         "library_name": "peft",
         **({"base_model": passport["backbone"]} if "backbone" in passport else {}),
         "pipeline_tag": pipeline,
@@ -43,6 +44,12 @@ def front_matter(edition: Edition) -> str:
         ],
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _licence(backbone: str) -> dict[str, str]:
+    """That of the weights it derives from; of a backbone that is not known nothing is claimed."""
+    known = catalogue.KNOWN.get(backbone)
+    return {"license": known.licence_id} if known else {}
 
 
 def origin(results: Results) -> dict[str, Any]:
