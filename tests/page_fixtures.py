@@ -93,9 +93,14 @@ def install(stack: AdapterStack, name: str, fingerprint: str) -> Path:
     return folder
 
 
-def tiny_service(tokenizer: Any) -> Service:
-    """Six tasks; of spam a version that does not fit, and one that has a card; sentiment has a report."""
+def tiny_service(tokenizer: Any, kept: Path | None = None) -> Service:
+    """Six tasks; of spam a version that does not fit, and one that has a card; sentiment has a report.
+
+    `kept`: a folder for the backbone, for commands in processes of their own.
+    """
     backbone = backbones.create("nano", tokenizer, seed=0)
+    if kept is not None:
+        backbones.save(backbone, kept)
     stack = AdapterStack(backbone)
     install(stack, "spam", "another backbone")
     for name in apps.names():

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from page_fixtures import BACKBONE, WAIT, Visit, browsing, pages_home, tiny_service
 
-from core import backbone as backbones
 from core.adapters import registry
 from core.feedback.database import Feedback
 from core.service import Service
@@ -30,8 +29,7 @@ def service(tmp_path_factory, tokenizer) -> Iterator[Service]:
         patch.chdir(tmp_path_factory.mktemp("work"))
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
         a_run()
-        service = tiny_service(tokenizer)
-        backbones.save(service.engine.backbone, Path(BACKBONE))
+        service = tiny_service(tokenizer, kept=Path(BACKBONE))
         yield service
 
 
@@ -171,7 +169,7 @@ def test_a_training_is_watched_stopped_found_again_and_served(visit, service):
     """From the first press to the new adapter; the browser is closed in between."""
     from playwright.sync_api import expect
 
-    messages = ("Win a free prize, call {0}", "See you at lunch, bring {0}")
+    messages = ("Win a free prize: call {0}", "See you at lunch: bring {0}")
     rows = [f"{messages[n % 2].format(n * 7 % 31)},{('spam', 'ham')[n % 2]}\n" for n in range(60)]
     Path("mails.csv").write_text("text,label\n" + "".join(rows))
     visit.open("Train")
