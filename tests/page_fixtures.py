@@ -191,6 +191,8 @@ class Visit:
         found = [f"no name: {one}" for one in page_audit.nameless(self.page)]
         for dress in self.each_dress():
             found += [f"{dress}, faint: {one}" for one in page_audit.faint(self.page)]
+            if dress.endswith("dark"):
+                continue  # as wide as when it is light
             self.page.set_viewport_size({"width": 400, "height": 800})
             found += [f"{dress}, out: {one}" for one in page_audit.sticking_out(self.page)]
             self.page.set_viewport_size({"width": 1280, "height": 900})
