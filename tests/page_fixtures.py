@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.adapters.configuration import configuration_hash
 from core.adapters.lora import AdapterStack
 from core.adapters.passport import PASSPORT, OperatingPoint, Passport, weights_hash
 from core.service import Service
+from demos.words import SHADE
 
 CHROMIUM = shutil.which("chromium")
 BACKBONE = "quintet-nano"
@@ -91,9 +93,14 @@ def install(stack: AdapterStack, name: str, fingerprint: str) -> Path:
     return folder
 
 
-def tiny_service(tokenizer: Any) -> Service:
-    """Six tasks; of spam a version that does not fit, and one that has a card; sentiment has a report."""
+def tiny_service(tokenizer: Any, kept: Path | None = None) -> Service:
+    """Six tasks; of spam a version that does not fit, and one that has a card; sentiment has a report.
+
+    `kept`: a folder for the backbone, for commands in processes of their own.
+    """
     backbone = backbones.create("nano", tokenizer, seed=0)
+    if kept is not None:
+        backbones.save(backbone, kept)
     stack = AdapterStack(backbone)
     install(stack, "spam", "another backbone")
     for name in apps.names():
@@ -145,13 +152,16 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def open(self, title: str, *, anew: bool = False) -> None:
-        """Go to a tab; the page is loaded once, and again where a test needs it untouched."""
+        """Go to a tab in English; the page is loaded once, and again where a test needs it untouched."""
         if anew or self.page.url != self.address:
             before = len(self.complaints)
+            if self.page.url == self.address:
+                self.page.evaluate("localStorage.clear()")
             self.page.goto("about:blank")
             del self.complaints[before:]  # gradio's script tells of streams that end with the page
             self.page.goto(self.address)
             self.page.get_by_role("heading", name="Quintet", exact=True).wait_for()
+        self.speak("English")
         self.tab(title)
 
     def close_the_browser(self) -> None:
@@ -181,6 +191,8 @@ class Visit:
         found = [f"no name: {one}" for one in page_audit.nameless(self.page)]
         for dress in self.each_dress():
             found += [f"{dress}, faint: {one}" for one in page_audit.faint(self.page)]
+            if dress.endswith("dark"):
+                continue  # as wide as when it is light
             self.page.set_viewport_size({"width": 400, "height": 800})
             found += [f"{dress}, out: {one}" for one in page_audit.sticking_out(self.page)]
             self.page.set_viewport_size({"width": 1280, "height": 900})
@@ -190,7 +202,12 @@ class Visit:
         self.page.get_by_role("tab", name=title, exact=True).locator("visible=true").click()
 
     def speak(self, language: str) -> None:
+        """Choose it, and wait until the page has its words."""
+        from playwright.sync_api import expect
+
         self.page.locator("#language label", has_text=language).click()
+        shade = SHADE.zh if language == "中文" else SHADE.en
+        expect(self.page.locator("#shade")).to_have_text(shade, timeout=WAIT)
 
     def sample(self, place: int = 0) -> None:
         self.page.locator("button.gallery-item:visible").nth(place).click()
@@ -205,6 +222,13 @@ class Visit:
 
     def shows(self, text: str) -> None:
         self.page.get_by_text(text).locator("visible=true").first.wait_for()
+
+    def waits(self, until: Callable[[], bool]) -> None:
+        """For something that the page does not show."""
+        end = time.monotonic() + WAIT / 1000
+        while not until():
+            assert time.monotonic() < end
+            self.page.wait_for_timeout(20)
 
     def answers(self, text: str) -> None:
         from playwright.sync_api import expect

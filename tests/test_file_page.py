@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from page_fixtures import BACKBONE, Visit, browsing, pages_home, tiny_service
 
-from core import backbone as backbones
 from core.errors import BadData
 from demos import pages
 from demos.files import tables
@@ -81,8 +80,7 @@ def test_a_cancelled_command_is_gone_with_its_files(reviews):
 
 @pytest.fixture(scope="module")
 def visit(home, tokenizer) -> Iterator[Visit]:
-    service = tiny_service(tokenizer)
-    backbones.save(service.engine.backbone, Path(BACKBONE))
+    service = tiny_service(tokenizer, kept=Path(BACKBONE))
     blocks = pages.build(service, ["sentiment"])
     with browsing(pages.start(blocks)) as visit:
         yield visit

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from page_fixtures import BACKBONE, WAIT, Visit, browsing, pages_home, tiny_service
 
-from core import backbone as backbones
 from core.adapters import registry
 from core.feedback.database import Feedback
 from core.service import Service
@@ -30,8 +29,7 @@ def service(tmp_path_factory, tokenizer) -> Iterator[Service]:
         patch.chdir(tmp_path_factory.mktemp("work"))
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
         a_run()
-        service = tiny_service(tokenizer)
-        backbones.save(service.engine.backbone, Path(BACKBONE))
+        service = tiny_service(tokenizer, kept=Path(BACKBONE))
         yield service
 
 
@@ -171,20 +169,22 @@ def test_a_training_is_watched_stopped_found_again_and_served(visit, service):
     """From the first press to the new adapter; the browser is closed in between."""
     from playwright.sync_api import expect
 
-    messages = ("Win a free prize, call {0}", "See you at lunch, bring {0}")
+    messages = ("Win a free prize: call {0}", "See you at lunch: bring {0}")
     rows = [f"{messages[n % 2].format(n * 7 % 31)},{('spam', 'ham')[n % 2]}\n" for n in range(60)]
     Path("mails.csv").write_text("text,label\n" + "".join(rows))
     visit.open("Train")
+    visit.page.get_by_label("Task").locator("visible=true").click()
+    visit.page.get_by_role("option", name="Spam", exact=True).click()
     visit.box("Rows: a file or folder on this machine, or a hub id").fill("mails.csv")
     visit.box("More options, as on the command line").fill(
-        "--max-steps 400 --num-train-epochs 400 --per-device-train-batch-size 4 --logging-steps 1 "
+        "--max-steps 300 --num-train-epochs 400 --per-device-train-batch-size 4 --logging-steps 1 "
         "--eval-steps 5 --early-stopping-patience 400"
     )
     command = visit.box("The command that does the same")
-    expect(command).to_have_value(re.compile("--max-steps 400"))
+    expect(command).to_have_value(re.compile("--max-steps 300"))
     visit.press("Start")
     state = visit.page.locator(".state:visible")
-    expect(state).to_have_text(re.compile(r"training.*step \d+ / 400"), timeout=WAIT)
+    expect(state).to_have_text(re.compile(r"training.*step \d+ / 300"), timeout=WAIT)
     expect(curves_of(visit).filter(has_text="Loss")).to_be_visible()
     earlier = state.inner_text()
     expect(state).not_to_have_text(earlier, use_inner_text=True, timeout=WAIT)
@@ -200,8 +200,8 @@ def test_a_training_is_watched_stopped_found_again_and_served(visit, service):
     visit.press("Show the report")
     visit.page.frame_locator("iframe").get_by_role("heading", name="Spam").first.wait_for()
     visit.page.get_by_label("Runs to compare").click()
-    for _ in range(2):
-        visit.page.get_by_role("option").first.click()
+    for place in range(2):
+        visit.page.get_by_role("option").nth(place).click()
     expect(visit.page.locator(".train tbody tr:visible")).to_have_count(2)
     before = service.find("spam")
     visit.press("Use this adapter")

@@ -13,7 +13,7 @@ import yaml
 import apps
 from commands.naming import naming
 from core.errors import BadInput
-from demos.said import Said
+from demos.said import Said, html
 from demos.train import html as train_html
 from demos.train import jobs, run_list, runs
 from demos.train.form import Wanted, kept_upload
@@ -193,7 +193,8 @@ def test_runs_are_compared_in_a_table_and_a_plot():
     found = train_html.compared(runs.find(), TASKS, naming())
     assert found.count("<tr>") == 3
     assert found.count("<figure") == 2
-    assert "<span>MCC</span> 0.7" in found
+    named = html(Said("MCC", "马修斯相关系数"))
+    assert f"<td>{named} 0.7</td>" in found
     assert "spam/a: 2 at 1, 0.5 at 2" in found
 
 
