@@ -55,7 +55,7 @@ def assert_same(found: Written, expected: Written) -> None:
     assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
 
 
-@pytest.mark.parametrize("more", [{}, {"marks": (80, 90, 100)}], ids=["written", "ranked"])
+@pytest.mark.parametrize("more", [{}, {"label_tokens": (80, 90, 100)}], ids=["written", "ranked"])
 def test_a_known_beginning_is_not_read_again_and_changes_nothing(engine, more):
     answer(engine, asked("a", PASSAGE))
     for question in QUESTIONS:
