@@ -172,19 +172,19 @@ def test_a_training_is_watched_stopped_found_again_and_served(visit, service):
     messages = ("Win a free prize: call {0}", "See you at lunch: bring {0}")
     rows = [f"{messages[n % 2].format(n * 7 % 31)},{('spam', 'ham')[n % 2]}\n" for n in range(60)]
     Path("mails.csv").write_text("text,label\n" + "".join(rows))
-    visit.open("Train")
+    visit.open("Train", anew=True)
     visit.page.get_by_label("Task").locator("visible=true").click()
     visit.page.get_by_role("option", name="Spam", exact=True).click()
     visit.box("Rows: a file or folder on this machine, or a hub id").fill("mails.csv")
     visit.box("More options, as on the command line").fill(
-        "--max-steps 300 --num-train-epochs 400 --per-device-train-batch-size 4 --logging-steps 1 "
+        "--max-steps 400 --num-train-epochs 400 --per-device-train-batch-size 4 --logging-steps 1 "
         "--eval-steps 5 --early-stopping-patience 400"
     )
     command = visit.box("The command that does the same")
-    expect(command).to_have_value(re.compile("--max-steps 300"))
+    expect(command).to_have_value(re.compile("--max-steps 400"))
     visit.press("Start")
     state = visit.page.locator(".state:visible")
-    expect(state).to_have_text(re.compile(r"training.*step \d+ / 300"), timeout=WAIT)
+    expect(state).to_have_text(re.compile(r"training.*step \d+ / 400"), timeout=WAIT)
     expect(curves_of(visit).filter(has_text="Loss")).to_be_visible()
     earlier = state.inner_text()
     expect(state).not_to_have_text(earlier, use_inner_text=True, timeout=WAIT)
