@@ -37,13 +37,14 @@ HEAD = Said(
     "| 底座模型 | 任务 | 数据 | 样本数 | 指标 | 最佳基线 | 适配器（95%） | 与它相比 |\n"
     "|---|---|---|---:|---|---|---|---|",
 )
-Scored = tuple[str, str, str, Sequence[str], Results]
-"""Backbone, task, title of the data, metrics to show, and what was measured."""
+FIRST = Said("{}, first {:,}", "{}，前 {:,} 条")
+Scored = tuple[str, str, str, int, Sequence[str], Results]
+"""Backbone, task, title of the data, how many of its rows (0: all), metrics to show, what was measured."""
 
 
 def table(scored: Sequence[Scored], language: Language) -> str:
     """A line a metric, under the head."""
-    lines = [_line(one, metric, language) for one in scored for metric in one[3]]
+    lines = [_line(one, metric, language) for one in scored for metric in one[4]]
     return "\n".join((HEAD.within(language), *lines)) + "\n"
 
 
@@ -55,16 +56,17 @@ def insert(text: str, page: Path) -> None:
 
 
 def _line(scored: Scored, metric: str, language: Language) -> str:
-    backbone, task, title, _, results = scored
+    backbone, task, title, limit, _, results = scored
     subject = next(entry for entry in results.entries if entry.name == results.subject)
     baselines = [one for one in results.entries if one.kind == "baseline" and metric in one.metrics]
     best = max(baselines, key=lambda one: one.metrics[metric].value)
     mine, theirs = subject.metrics[metric], best.metrics[metric].value
-    name, system = TITLES.get(title), names.ENTRIES.get(best.name)
+    data = TITLES.get(title, Said(title, title)).within(language)
+    system = names.ENTRIES.get(best.name)
     cells = (
         backbone,
         TASKS[task].within(language),
-        name.within(language) if name else title,
+        FIRST.within(language).format(data, limit) if limit else data,
         f"{mine.rows:,}",
         registry.metric(metric, _labels(task)).label(language),
         f"{_number(theirs, mine.high)} ({system.within(language) if system else best.name})",

@@ -8,8 +8,8 @@ from benchmarks.score_adapters import SCORES
 
 def scored():
     return [
-        ("smollm2", "sentiment", "SST-2", ("accuracy",), sentiment()),
-        ("gemma3", "translation", "Tatoeba", ("bleu_zh_en",), translation()),
+        ("smollm2", "sentiment", "SST-2", 600, ("accuracy",), sentiment()),
+        ("gemma3", "translation", "Tatoeba", 0, ("bleu_zh_en",), translation()),
     ]
 
 
@@ -20,6 +20,7 @@ def test_a_line_a_metric_with_the_best_baseline_and_what_a_test_says():
     head, _, first, second = text.strip().split("\n")
     assert first.count("|") == second.count("|") == head.count("|")
     assert f"**{subject.metrics['accuracy'].value:.3f}**" in first and "TF-IDF" in first
+    assert "| SST-2, first 600 |" in first and "| Tatoeba |" in second
     assert "p ≤ 0.001" in first or "p = " in first
     assert "Chinese → English" in second
 
