@@ -20,6 +20,7 @@ from serving_fixtures import connected, figure, make_service, served, wait_for
 
 from core import backbone as backbones
 from core.engine.engine import Engine
+from core.engine.forward import Forward
 from core.engine.prompting import encode_text
 from core.errors import BadSetting, Overloaded
 from core.service import Service
@@ -183,16 +184,15 @@ def test_an_answer_that_takes_too_long_ends(service, slow):
 
 
 @pytest.fixture
-def slow(service, monkeypatch) -> None:
-    """Each step of the model takes 20 ms more."""
-    model = service.engine.backbone.model
-    forward = model.forward
+def slow(monkeypatch) -> None:
+    """Each step of the engine takes 20 ms more."""
+    forward = Forward.__call__
 
     def slowly(*arguments, **options):
         time.sleep(0.02)
         return forward(*arguments, **options)
 
-    monkeypatch.setattr(model, "forward", slowly)
+    monkeypatch.setattr(Forward, "__call__", slowly)
 
 
 def test_a_client_that_goes_away_frees_its_row(service, slow):

@@ -15,6 +15,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from core.errors import Damaged
+
 _LARGE = 16_000_000
 """Elements above which a tensor is converted in pieces: embeddings, of which there is one."""
 _PIECE = 4_000_000
@@ -56,7 +58,10 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     """What the file says of its tensors, and where their bytes begin."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        return json.loads(file.read(length)), 8 + length
+        try:
+            return json.loads(file.read(length)), 8 + length
+        except ValueError as error:
+            raise Damaged(f"{path} is no safetensors file, or was cut. Fetch it again.") from error
 
 
 def _in_pieces(path: Path, start: int, about: dict[str, Any], dtype: torch.dtype) -> Tensor:
