@@ -183,8 +183,8 @@ def test_a_program_of_a_user_is_type_checked(tmp_path):
         'reveal_type(quintet.evaluate("spam"))\n'
     )
     found = subprocess.run(
-        [sys.executable, "-m", "mypy", "--no-error-summary", "--follow-imports=silent",
-         "--config-file=", "program.py"],
+        [sys.executable, "-m", "mypy", "--no-error-summary", f"--config-file={ROOT}/pyproject.toml",
+         f"--cache-dir={ROOT}/.mypy_cache", "program.py"],
         capture_output=True, text=True, cwd=tmp_path,
         env={**os.environ, "MYPYPATH": str(ROOT)},
     )  # fmt: skip
