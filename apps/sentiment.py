@@ -52,7 +52,7 @@ task = Task(
     select_by=Criterion(metric="macro_f1"),
     samples=(
         Review(text="The soup was warm, the waiter was kind, and we stayed until midnight."),
-        Review(text="Two hours of my life that I will never get back."),
+        Review(text="The plot makes no sense, and the jokes are older than the actors."),
         Review(text="I expected little and was delighted by every page."),
         Review(text="质量很差，刚用两天就坏了，很失望。"),
         Review(text="屏幕很清晰，电池也耐用，这个价钱太值了。"),
