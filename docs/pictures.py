@@ -237,10 +237,10 @@ def of_readme(camera: Camera, address: str, only: list[str]) -> None:
 
 def trained(folder: Path) -> None:
     """Two short trainings, so that there are runs to show."""
-    for rate in ("0.0005", "0.002"):
+    for rate in ("0.001", "0.002"):
         subprocess.run(
             [sys.executable, "-m", "quintet", "finetune", "spam", "--backbone", "mini",
-             "--num-train-epochs", "2", "--learning-rate", rate],
+             "--from-base", "--num-train-epochs", "10", "--logging-steps", "2", "--learning-rate", rate],
             cwd=folder, check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
 
