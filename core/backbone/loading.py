@@ -69,13 +69,10 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
     With dtype 'auto' a backbone of 50 M weights or more is loaded in bf16 where that is faster here.
     Raises `MissingBackbone` and `Damaged`.
     """
-    from core import hardware
-
     path = Path(source)
     must_exist(path, str(source))
     origin = _origin(path, source)
     tokenizer = tokenizers.load(origin.source, **origin.options)
-    hardware.give_back_memory()
     chosen = _pick(dtype, origin, device)
     model = _pretrained(origin, chosen)
     if origin.gguf:
