@@ -123,8 +123,20 @@ THIRD: Mapping[str, Mapping[str, Sequence[Part]]] = {
         "sentiment": (
             Part(path="sentiment/sst2", rows=12_000, skip=38_000, keep=five_words),
             Part(path=OWN_SENTIMENT, rows=4_000),
-        )
-    }
+        ),
+        "spam": (
+            Part(path="spam/sms_spam", rows=4_100),
+            Part(path="spam/enron_spam", rows=6_700, skip=2_300),
+            Part(path=OWN_SPAM, rows=164),
+        ),
+    },
+    "gemma3": {
+        "sentiment": (
+            Part(path="sentiment/online_shopping", rows=6_500, skip=6_500),
+            Part(path="sentiment/chnsenticorp", rows=800, skip=5_000),
+            Part(path=OWN_SENTIMENT, rows=1_000),
+        ),
+    },
 }
 """Further rows for adapters that have learned those before: `--pass 2`, `--pass 3`."""
 PASSES = ("", "second", "third")
