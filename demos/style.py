@@ -40,6 +40,15 @@ document.addEventListener('keypress', (event) => {
   event.preventDefault();
   box.dispatchEvent(new KeyboardEvent('keypress', {key: 'Enter', shiftKey: true, bubbles: true}));
 }, true);
+// A chat takes what is asked out of its box with the key itself, so that no letter typed next is lost.
+window.quintet_asked = [];
+document.addEventListener('keypress', (event) => {
+  const box = event.target.closest('.takes textarea');
+  if (!box || event.key !== 'Enter' || !event.isTrusted || event.shiftKey) return;
+  window.quintet_asked.push(box.value);
+  box.value = '';
+  box.dispatchEvent(new InputEvent('input', {bubbles: true}));
+}, true);
 let quintet_due = 0;  // the page changes thousands of times while it is built
 new MutationObserver(() => {
   quintet_due ||= setTimeout(() => { quintet_due = 0; window.quintet_names(); }, 200);

@@ -77,9 +77,8 @@ def _converse(asking: Asking, inputs: list[Any], submit: gr.Button) -> gr.Textbo
     box: Any = asking.form.components[0]
     said = gr.Textbox(visible=False)
     asked = [said if one is box else one for one in inputs]
-    taking = gr.on(
-        [submit.click, box.submit], None, box, [said, box], js="(words) => [words, '']", **_QUIET
-    )
+    box.elem_classes = [*box.elem_classes, "takes"]
+    taking = gr.on([submit.click, box.submit], None, box, [said, box], js=_TAKE, **_QUIET)
     answering = taking.then(asking.answer, asked, asking.outputs, **_ASK)
     answering.then(None, [asking.trouble, said, box], box, js=_GIVE_BACK, **_QUIET)
     shown = asking.lanes[0].view.outputs
@@ -91,6 +90,8 @@ def _converse(asking: Asking, inputs: list[Any], submit: gr.Button) -> gr.Textbo
     return said
 
 
+_TAKE = """(words) => window.quintet_asked.length
+  ? [window.quintet_asked.shift(), {__type__: 'update'}] : [words, '']"""
 _GIVE_BACK = """(refused, said, box) =>
   refused && !box ? said : {__type__: 'update'}"""
 
