@@ -6,11 +6,11 @@ they answer is compared before any speed is told.
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ import torch
 from benchmarks.peers.contract import Answered, System
 from benchmarks.peers.ctranslate2_peer import Merged
 from benchmarks.peers.decision_peer import Decisions
+from benchmarks.peers.llama_cpp_peer import LlamaCpp
 from benchmarks.peers.peft_peers import InOrder, MixedBatch, OneAfterAnother
 from core import backbone as backbones
 from core import hardware
@@ -65,8 +66,14 @@ SYSTEMS: Mapping[str, Callable[[str, Mapping[str, Path]], System]] = {
     "peft set_adapter, grouped by task": OneAfterAnother,
     "peft set_adapter, as they arrive": InOrder,
     "ctranslate2, merged models": Merged,
+    "llama.cpp, adapter set a request": LlamaCpp,
     "transformers decision pipeline": Decisions,
 }
+_PACKAGES = {
+    "ctranslate2, merged models": ("ctranslate2", "ctranslate2"),
+    "llama.cpp, adapter set a request": ("llama_cpp", "llama-cpp-python"),
+}
+"""What a system needs beyond our own packages: the module, and its name on the registry."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,13 @@ class Entered:
 def entered(traffic: Traffic) -> Entered:
     """Whoever can answer this traffic here."""
     requests = [request for turn in traffic for request in turn]
-    names: set[str] = set(SYSTEMS)
-    missing: tuple[str, ...] = ()
+    names = set(SYSTEMS)
     if not all(request.label_tokens for request in requests):
         names.discard("transformers decision pipeline")
-    if not importlib.util.find_spec("ctranslate2"):
-        names.discard("ctranslate2, merged models")
-        missing = ("ctranslate2 is not installed: pip install ctranslate2",)
-    return Entered(tuple(name for name in SYSTEMS if name in names), missing)
+    missing = [name for name, (module, _) in _PACKAGES.items() if not find_spec(module)]
+    names -= set(missing)
+    ways = tuple(f"not measured: {name}: pip install {_PACKAGES[name][1]}" for name in missing)
+    return Entered(tuple(name for name in SYSTEMS if name in names), ways)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,12 @@ import json
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 from typer.testing import CliRunner
 
 from benchmarks import interleaved, load, serving
 from benchmarks.interleaved import Measured, Order
+from benchmarks.peers import llama_cpp_peer
 from commands import bench_traffic
 from commands.table import app
 from core import backbone as backbones
@@ -19,7 +21,11 @@ from core.adapters.lora import AdapterStack
 from core.backbone import presets
 from core.engine.sequences import Request
 
-OPTIONAL = ("ctranslate2, merged models", "transformers decision pipeline")
+OPTIONAL = (
+    "ctranslate2, merged models",
+    "llama.cpp, adapter set a request",
+    "transformers decision pipeline",
+)
 """Systems that cannot answer everything, or not everywhere."""
 
 
@@ -111,12 +117,22 @@ def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
 def test_a_missing_peer_is_told_and_closed_traffic_has_one_more(monkeypatch):
     closed = Request(adapter="a", prompt=(0,), label_tokens=(80, 90))
     free = Request(adapter="a", prompt=(0,), max_new_tokens=2)
-    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(serving, "find_spec", lambda name: None)
     found = serving.entered([[closed], [free]])
     assert "transformers decision pipeline" not in found.names
-    assert found.missing == ("ctranslate2 is not installed: pip install ctranslate2",)
+    assert len(found.missing) == 2 and "pip install llama-cpp-python" in found.missing[1]
     assert "transformers decision pipeline" in serving.entered([[closed]]).names
-    assert "ctranslate2, merged models" not in found.names
+    assert not set(found.names) & set(OPTIONAL)
+
+
+def test_llama_cpp_gets_the_same_backbone(tmp_path):
+    """transformers turns queries and keys back as llama.cpp reads them."""
+    ours = backbones.load(str(store.shipped_backbone())).model
+    llama_cpp_peer.write_backbone(ours, tmp_path / "model.gguf")
+    theirs = LlamaForCausalLM.from_pretrained(tmp_path, gguf_file="model.gguf")
+    ids = torch.tensor([[5, 80, 41, 1000]])
+    with torch.inference_mode():
+        torch.testing.assert_close(theirs(ids).logits, ours(ids).logits, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["mixed", "labels", "passages", "chats"])
