@@ -125,9 +125,9 @@ THIRD: Mapping[str, Mapping[str, Sequence[Part]]] = {
             Part(path=OWN_SENTIMENT, rows=4_000),
         ),
         "spam": (
-            Part(path="spam/sms_spam", rows=4_100),
-            Part(path="spam/enron_spam", rows=6_700, skip=2_300),
-            Part(path=OWN_SPAM, rows=164),
+            Part(path="spam/sms_spam", rows=1_500),
+            Part(path="spam/enron_spam", rows=3_000, skip=2_300),
+            Part(path=OWN_SPAM, rows=2_000),
         ),
     },
     "gemma3": {
