@@ -68,11 +68,12 @@ def main() -> int:
     parser.add_argument("backbone")
     parser.add_argument("--runs", type=Path, default=Path("runs/adapters"))
     parser.add_argument("--output", type=Path, default=Path("runs/shipped"))
+    parser.add_argument("--tasks", nargs="*", help="default: all whose runs are whole")
     parser.add_argument("--publish", action="store_true", help="copy into the package as well")
     known = parser.parse_args()
     tasks = {name: apps.load(name) for name in apps.names()}
     service = Service(backbones.load(catalogue.resolve(known.backbone)), tasks)
-    for task in tasks:
+    for task in known.tasks or tasks:
         passes = [known.runs / known.backbone / name for name in PASSES]
         whole = [one for one in passes if (one / task / "adapter" / PASSPORT).is_file()]
         if not whole:
