@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,9 +62,13 @@ class LlamaCpp:
         return Answered(ids=[ids for ids, _ in rows], tokens=sum(tokens for _, tokens in rows))
 
     def _row(self, request: Request) -> tuple[tuple[int, ...], int]:
-        context = self._llama.ctx
-        self._lib.llama_clear_adapter_lora(context)
-        self._lib.llama_set_adapter_lora(context, self._adapters[str(request.adapter)], 1.0)
+        adapter = self._adapters[str(request.adapter)]
+        self._lib.llama_set_adapters_lora(
+            self._llama.ctx,
+            (self._lib.llama_adapter_lora_p_ctypes * 1)(adapter),
+            1,
+            (ctypes.c_float * 1)(1.0),
+        )
         self._llama.reset()
         self._llama.eval(list(request.prompt))
         if request.label_tokens:
