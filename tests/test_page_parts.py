@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import shlex
 
 import openpyxl
@@ -18,7 +19,7 @@ from core.application import Prediction
 from core.errors import BadData
 from demos.answers.bars import bars
 from demos.answers.heading import verdict
-from demos.answers.occlusion import pieces
+from demos.answers.occlusion import log_odds, pieces
 from demos.answers.programs import command, curl
 from demos.files import tables
 from demos.files.charts import charts
@@ -208,6 +209,24 @@ def test_a_newer_turn_cancels_the_older_one_of_its_browser_alone():
     newest.leave("browser", turn)
     newest.stop("browser")
     assert (again.stopped, again.stale) == (True, False)
+
+
+def test_a_word_counts_where_the_probability_is_all_but_1():
+    sure, surer = ({"ham": rest, "spam": 1.0} for rest in (1e-8, 1e-9))
+    assert log_odds(surer, "spam") - log_odds(sure, "spam") == pytest.approx(math.log(10))
+    assert log_odds({"ham": 0.0, "spam": 1.0}, "spam") > log_odds(surer, "spam")
+
+
+def test_a_blank_that_a_name_leaves_in_a_chinese_sentence_is_taken_out():
+    said = Said("better than {name}, {p}", "优于 {name}，{p}")
+    assert (
+        said.filled(name="五元模型（Kneser–Ney）", p="p = 1").zh
+        == "优于五元模型（Kneser–Ney），p = 1"
+    )
+    assert said.filled(name="TF-IDF", p="p = 1") == (
+        "better than TF-IDF, p = 1",
+        "优于 TF-IDF，p = 1",
+    )
 
 
 def test_pieces_are_words_marks_and_pairs_of_chinese_characters():

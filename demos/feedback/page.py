@@ -158,7 +158,10 @@ def _loop(frame: Frame, tab: gr.Tab) -> None:
     asked, outputs = [frame.backbone, task], [table, candidate]
     gr.on(None, lambda: there(frame.services.names[0], first), None, outputs, **_QUIET)
     task.input(there, asked, outputs, **_QUIET)
-    candidate.focus(lambda *now: there(*now)[1], asked, candidate, **_QUIET)
+    # The choices alone: what is chosen while they come stays.
+    candidate.focus(
+        lambda *now: gr.update(choices=there(*now)[1]["choices"]), asked, candidate, **_QUIET
+    )
     frame.switched.then(there, asked, outputs, **_QUIET)
     tab.select(there, asked, outputs, **_QUIET)
     learn.click(_learning(tasks), [*asked, bundled], learning, **_QUIET)
