@@ -16,6 +16,7 @@ import apps
 from commands.naming import naming
 from core.adapters.passport import OperatingPoint
 from core.application import Prediction
+from core.engine.sampling import Sample
 from core.errors import BadData
 from demos.answers.bars import bars
 from demos.answers.heading import verdict
@@ -26,6 +27,7 @@ from demos.files.charts import charts
 from demos.files.summary import date_columns, source_columns, summarize
 from demos.naming import PLAIN, Naming, deciding
 from demos.said import Said, html
+from demos.tasks.asking import Writing
 from demos.tasks.newest import Newest
 
 LABELS = ("negative", "positive")
@@ -255,8 +257,11 @@ def test_listings_survive_quotes():
     fields = {"text": 'It\'s <b>\n"new" $HOME', "mode": "continue"}
     words = shlex.split(curl("http://127.0.0.1:7860/", "generation", fields).replace("\\\n", ""))
     assert json.loads(words[-1]) == {"data": list(fields.values())}
-    assert shlex.split(command("generation@2", fields))[2:] == [
-        "generation", fields["text"], "--mode", "continue",
+    said = ["generation", fields["text"], "--mode", "continue"]
+    assert shlex.split(command("generation@2", fields, Writing()))[2:] == said
+    drawn = Writing(sampling=Sample(temperature=0.8, seed=3), max_new_tokens=12)
+    assert shlex.split(command("generation", fields, drawn))[2:] == [
+        *said, "--max-new-tokens", "12", "--temperature", "0.8", "--top-p", "0.95", "--seed", "3",
     ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ CSS = """
 .train pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; line-height: 1.45;
   margin: 0; padding: .7rem .9rem; max-height: 22rem; overflow: auto; border-radius: .35rem;
   background: var(--background-fill-secondary); color: var(--body-text-color); }
-.train .scroll { overflow-x: auto; }
+.train .scroll { overflow-x: auto; } .train .scroll + .charts { margin-top: 1rem; }
 .train table { border-collapse: collapse; width: 100%; font-size: .9rem; border: 0; margin: 0;
   font-variant-numeric: tabular-nums; }
 .train table th, .train table td, .train table tr { border: 0; }

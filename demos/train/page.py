@@ -191,10 +191,10 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
 
     shown_parts = [view, console, timer, stop, resume, use, report]
     gr.on(None, listed, None, [chosen, *shown_parts], **_QUIET)
-    gr.on(
-        [again.click, tab.select],
-        lambda name: listed("", name), chosen, [chosen, *shown_parts], **_QUIET,
-    )  # fmt: skip
+    parts = [chosen, *shown_parts]
+    again.click(lambda name: listed("", name), chosen, parts, **_QUIET)
+    # One that was started elsewhere, such as on the page of feedback, is what somebody comes to see.
+    tab.select(lambda name: listed("", going(tasks) or name), chosen, parts, **_QUIET)
     started.change(listed, started, [chosen, *shown_parts], **_QUIET)
     chosen.input(show, chosen, shown_parts, **_QUIET).then(
         lambda: ("", ""), None, [done, page], **_QUIET
