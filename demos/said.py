@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +14,10 @@ from demos.door import gr
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 Drawn = TypeVar("Drawn")
+
+_CHINESE, _MARK = "\u4e00-\u9fff", "\u3000-\u303f\uff00-\uffef"
+_NEEDLESS = re.compile(f"(?<=[{_CHINESE}]) (?=[{_CHINESE}])|(?<=[{_MARK}]) | (?=[{_MARK}])")
+"""Blanks that a name leaves in a Chinese sentence: only Latin letters and digits are set apart."""
 
 
 class Said(NamedTuple):
@@ -27,7 +32,8 @@ class Said(NamedTuple):
 
     def _filled(self, language: Language, values: dict[str, Any]) -> str:
         words = {k: getattr(v, language) if isinstance(v, Said) else v for k, v in values.items()}
-        return str(getattr(self, language).format(**words))
+        said = str(getattr(self, language).format(**words))
+        return _NEEDLESS.sub("", said) if language == "zh" else said
 
 
 def same(text: str) -> Said:

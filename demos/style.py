@@ -14,6 +14,8 @@ HEAD = """<script>
 window.quintet_language = (language) => {
   document.documentElement.lang = language === 'zh' ? 'zh' : 'en';
   try { localStorage.setItem('quintet-language', language); } catch {}
+  for (const open of document.querySelectorAll('details.report[open]'))
+    open.dispatchEvent(new Event('toggle'));  // which fetches the report in that language
 };
 window.quintet_begin = () => {
   let kept = null, shade = null;
@@ -64,7 +66,7 @@ html[lang=zh] .said[lang=en], html:not([lang=zh]) .said[lang=zh] { display: none
 
 CSS = """
 .gradio-container { width: 100% !important; min-width: 0 !important;
-  --good: #0b7a5c; --bad: #a5371f; --line: #c4780f; --remark: #8a5200; --soft: rgba(14, 98, 98, .12); --tint: 1; }
+  --good: #086b50; --bad: #a5371f; --line: #c4780f; --remark: #8a5200; --soft: rgba(14, 98, 98, .12); --tint: 1; }
 .dark { --color-accent: #4fc0b5; --good: #4cc79d; --bad: #f0836a; --line: #f0b04a; --remark: #f0b04a;
   --soft: rgba(79, 192, 181, .16); --tint: .6; }
 .gradio-container > .main { width: 100%; min-width: 0; max-width: 1120px !important;
@@ -91,6 +93,7 @@ CSS = """
   background: var(--background-fill-secondary); }
 .progress i { display: block; height: 100%; width: 35%; border-radius: .3rem;
   background: var(--color-accent); animation: quintet-goes 1.6s ease-in-out infinite alternate; }
+.progress.far i { animation: none; transition: width .4s; }
 @keyframes quintet-goes { from { margin-left: 0; } to { margin-left: 65%; } }
 @media (prefers-reduced-motion: reduce) { .progress i { animation: none; width: 100%; opacity: .5; } }
 .summary figure { margin: 1rem 0; } .summary figcaption { font-weight: 600; margin-bottom: .3rem; }
@@ -111,11 +114,15 @@ CSS = """
 .summary td:nth-child(-n+2) { white-space: nowrap; font-variant-numeric: tabular-nums; }
 footer .divider { display: none; }
 .chip { display: inline-block; padding: .1rem .55rem; border-radius: 1rem; font-weight: 600;
-  font-size: .82rem; background: var(--background-fill-secondary); }
+  font-size: .82rem; background: var(--background-fill-secondary); text-wrap: balance; }
 .chip.good { background: var(--good); } .prose .chip.good * { color: #fff; }
 .dark .prose .chip.good * { color: #06211a; }
 details.report { font-size: .875rem; color: var(--body-text-color-subdued); }
 details.report summary { cursor: pointer; width: fit-content; line-height: 1.7; }
+details.report summary:has(.link) { list-style: none; }
+details.report summary:has(.link)::-webkit-details-marker { display: none; }
+details.report .link { white-space: nowrap; } details.report .link::after { content: " ▸"; }
+details.report[open] .link::after { content: " ▾"; }
 details.report .link * { text-decoration: underline; text-underline-offset: .15em;
   color: var(--color-accent); }
 .card { margin-top: .5rem; padding: .5rem 1.1rem 1rem; border: 1px solid var(--border-color-primary);
@@ -139,6 +146,7 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .copy { font-weight: 500; font-size: .8rem; color: var(--color-accent); padding: .1rem .5rem; }
 .copy .after, .copy.done .before { display: none; } .copy.done .after { display: inline; }
 .who { align-items: center; }
+.secondary-wrap input { padding-right: 1.4rem !important; text-overflow: ellipsis; }
 .compact { padding: 0 !important; border: 0 !important; background: none !important; }
 .system { font-weight: 600; margin: 0; }
 .block.answer { border: 1px solid var(--block-border-color) !important;
@@ -194,7 +202,8 @@ button.gallery-item { text-align: left; }
   .ask { flex-direction: column; } .ask > .column:first-child { display: contents; }
   .ask > *, .ask > .column:first-child > * { flex: none; width: 100%; }
   .ask > .column:nth-child(2) { order: 1; } .ask .samples { order: 2; }
-  .switches { justify-content: flex-start; }
+  .columns .form { flex-direction: column; }
+  .switches { justify-content: flex-start; } .wrap-inner { padding: 6px 2px !important; }
   .tab-container button[role=tab] { padding: 0 .55rem; }
 }
 """
@@ -232,7 +241,16 @@ _SHADES = {
     "body_text_color_subdued_dark": "#a5adb0",
     "block_info_text_color": "#5a6064",
     "block_info_text_color_dark": "#a5adb0",
+    "link_text_color": "#0e6262",
+    "link_text_color_dark": "#4fc0b5",
+    "link_text_color_hover": "#0a4d4d",
+    "link_text_color_hover_dark": "#7ad4cb",
+    "table_odd_background_fill": "#f6f5f1",
+    "table_odd_background_fill_dark": "#252b2f",
+    "table_even_background_fill_dark": "#1b2023",
     "color_accent": "#0e6262",
+    "color_accent_soft_dark": "#134543",
+    "border_color_accent_subdued_dark": "#1f6663",
     "button_primary_background_fill": "#0e6262",
     "button_primary_background_fill_dark": "#11706f",
     "button_primary_background_fill_hover": "#0a4d4d",

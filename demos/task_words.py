@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -32,9 +32,6 @@ _INFOS = {
     "A message or mail, in English or Chinese.": "一条信息或邮件，中英文均可。",
     "A sentence in English or Chinese.": "一句中文或英文。",
     "The beginning of a text; empty starts anew.": "文本的开头；留空则从头写起。",
-    "continue: write on from the text. complete: write what the text asks for.":
-        "continue：接着往下写；complete：按文本的要求来写。",
-    "auto looks at the script of the text.": "auto：根据文字自动判断。",
     "In English or Chinese.": "中英文均可。",
     "The answer is copied from here. Empty: chat.": "答案从这里摘取；留空即为聊天。",
 }
@@ -71,8 +68,9 @@ def field_title(name: str, field: FieldInfo) -> Said:
 
 
 def field_info(field: FieldInfo) -> Said:
-    """The line below its label; empty where it has none."""
-    own = field.description or ""
+    """The line below its label; empty where it has none, or explains values that are shown in words."""
+    values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    own = "" if values and _CHOICES.keys() >= set(values) else field.description or ""
     return Said(own, _INFOS.get(own, own))
 
 

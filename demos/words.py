@@ -46,7 +46,7 @@ SPEED_CHOICE = Said(
     "Finish: complete · {read} tokens read, labels ranked in one pass · {seconds} s",
     "结束方式：已完整结束 · 读入 {read} 个词元，一次前向计算比较各标签 · {seconds} 秒")
 
-LIKELIER = Said("Mark: 50 %. The likelier label is the answer.", "竖线：50%，取概率较大的标签。")
+LIKELIER = Said("Mark: 50%. The likelier label is the answer.", "竖线：50%，取概率较大的标签。")
 LIKELIEST = Said("The likeliest label is the answer.", "取概率最大的标签。")
 THRESHOLD = Said(
     "Mark: the threshold. From {threshold} on, the answer is {name}.",
@@ -56,11 +56,12 @@ FITTED = Said(
     "该阈值在 {rows} 行数据上拟合，误报率不超过 {rate}。")
 MATTERED = Said("Words that mattered", "起作用的词")
 OCCLUSION = Said(
-    "Occlusion: each word is left out once. Green words spoke for “{answer}”, red ones against it.",
-    "遮挡法：逐词删去，看概率如何变化。绿色支持“{answer}”，红色反对。")
+    "Occlusion: each word is left out once, and the log-odds compared. Green words spoke for “{answer}”, red ones "
+    "against it.",
+    "遮挡法：逐词删去，比较对数几率。绿色支持“{answer}”，红色反对。")
 NONE_MATTERED = Said(
-    "Occlusion: each word was left out once, and none changed the probability by {least} or more.",
-    "遮挡法：逐词删去，没有哪个词使概率变化达到 {least}。")
+    "Occlusion: each word was left out once, and no single one changed the answer's log-odds.",
+    "遮挡法：逐词删去，没有哪个词单独改变了该答案的对数几率。")
 TOKENS = Said("How sure it was of each token", "对每个词元的把握")
 TOKENS_HOW = Said(
     "The stronger the tint, the likelier the token. Point at one, or tab to it, for what else was likely.",
@@ -83,6 +84,9 @@ ASK_FIRST = Said("Ask something first.", "请先提问。")
 PROGRAMS = Said("The same from a program", "用程序调用")
 PROGRAMS_HOW = Said(
     "These ask the adapter that this page is named after.", "以下调用的是本页所示的适配器。")
+PROGRAMS_GREEDY = Said(
+    "curl and Python always take the likeliest token and the task's own length; the command has flags for more.",
+    "curl 与 Python 总取概率最大的词元，长度为任务默认值；命令行可用参数另行指定。")
 COPY = Said("Copy", "复制")
 COPIED = Said("Copied", "已复制")
 COMMAND = Said("Command line", "命令行")

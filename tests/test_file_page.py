@@ -151,9 +151,11 @@ def test_the_summary_is_narrowed_and_told_in_chinese(visit):
 def test_scoring_shows_how_far_it_is_and_is_cancelled(visit, tmp_path):
     table(20_000).assign(day="2026-01-05").to_csv(path := tmp_path / "many.csv", index=False)
     visit.open("A file")
+    visit.page.locator(".summary:visible").wait_for()  # of the file before
     send(visit, path)
+    visit.page.locator(".summary").wait_for(state="detached")
     visit.press("Score the file")
-    visit.shows(" rows scored, ")
+    visit.shows(" of 20,000 rows scored, ")
     visit.press("Cancel")
     visit.shows("Cancelled; nothing is kept.")
     assert visit.page.locator("a[download*='-scored']:visible").count() == 0

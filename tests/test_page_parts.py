@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import shlex
 
 import openpyxl
@@ -15,16 +16,18 @@ import apps
 from commands.naming import naming
 from core.adapters.passport import OperatingPoint
 from core.application import Prediction
+from core.engine.sampling import Sample
 from core.errors import BadData
 from demos.answers.bars import bars
 from demos.answers.heading import verdict
-from demos.answers.occlusion import pieces
+from demos.answers.occlusion import log_odds, pieces
 from demos.answers.programs import command, curl
 from demos.files import tables
 from demos.files.charts import charts
 from demos.files.summary import date_columns, source_columns, summarize
 from demos.naming import PLAIN, Naming, deciding
 from demos.said import Said, html
+from demos.tasks.asking import Writing
 from demos.tasks.newest import Newest
 
 LABELS = ("negative", "positive")
@@ -210,6 +213,24 @@ def test_a_newer_turn_cancels_the_older_one_of_its_browser_alone():
     assert (again.stopped, again.stale) == (True, False)
 
 
+def test_a_word_counts_where_the_probability_is_all_but_1():
+    sure, surer = ({"ham": rest, "spam": 1.0} for rest in (1e-8, 1e-9))
+    assert log_odds(surer, "spam") - log_odds(sure, "spam") == pytest.approx(math.log(10))
+    assert log_odds({"ham": 0.0, "spam": 1.0}, "spam") > log_odds(surer, "spam")
+
+
+def test_a_blank_that_a_name_leaves_in_a_chinese_sentence_is_taken_out():
+    said = Said("better than {name}, {p}", "优于 {name}，{p}")
+    assert (
+        said.filled(name="五元模型（Kneser–Ney）", p="p = 1").zh
+        == "优于五元模型（Kneser–Ney），p = 1"
+    )
+    assert said.filled(name="TF-IDF", p="p = 1") == (
+        "better than TF-IDF, p = 1",
+        "优于 TF-IDF，p = 1",
+    )
+
+
 def test_pieces_are_words_marks_and_pairs_of_chinese_characters():
     text = "Don't miss it!!! 质量很差。"
     assert [text[a:b] for a, b in pieces(text)] == [
@@ -236,8 +257,11 @@ def test_listings_survive_quotes():
     fields = {"text": 'It\'s <b>\n"new" $HOME', "mode": "continue"}
     words = shlex.split(curl("http://127.0.0.1:7860/", "generation", fields).replace("\\\n", ""))
     assert json.loads(words[-1]) == {"data": list(fields.values())}
-    assert shlex.split(command("generation@2", fields))[2:] == [
-        "generation", fields["text"], "--mode", "continue",
+    said = ["generation", fields["text"], "--mode", "continue"]
+    assert shlex.split(command("generation@2", fields, Writing()))[2:] == said
+    drawn = Writing(sampling=Sample(temperature=0.8, seed=3), max_new_tokens=12)
+    assert shlex.split(command("generation", fields, drawn))[2:] == [
+        *said, "--max-new-tokens", "12", "--temperature", "0.8", "--top-p", "0.95", "--seed", "3",
     ]  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def test_a_correction_becomes_two_rows_that_can_be_found_and_deleted(visit, serv
     visit.page.get_by_label("Rows to delete").click()
     visit.page.get_by_role("option").first.click()
     visit.press("Delete them")
-    visit.shows("1 rows deleted.")
+    visit.shows("Rows deleted: 1.")
     assert Feedback().count() == 1
 
 
@@ -149,8 +149,11 @@ def test_a_training_that_cannot_begin_says_why_and_shows_its_command(visit):
     visit.page.get_by_label("Rows: a file").blur()
     command = visit.box("The command that does the same")
     expect(command).to_have_value(re.compile("^quintet finetune .* --data missing.csv"))
+    visit.press("Look at the rows")
+    visit.shows("Reading …")
     visit.press("Start")
     visit.shows("ended without an adapter")
+    expect(visit.page.get_by_text("Reading …")).to_be_hidden()
     visit.page.locator("button:visible", has_text="What it prints").click()
     visit.shows("missing.csv")
 
@@ -186,6 +189,7 @@ def test_a_training_is_watched_stopped_found_again_and_served(visit, service):
     state = visit.page.locator(".state:visible")
     expect(state).to_have_text(re.compile(r"training.*step \d+ / 400"), timeout=WAIT)
     expect(curves_of(visit).filter(has_text="Loss")).to_be_visible()
+    assert visit.page.locator(".way:visible").bounding_box()["width"] > 500
     earlier = state.inner_text()
     expect(state).not_to_have_text(earlier, use_inner_text=True, timeout=WAIT)
     visit.press("Stop")

@@ -79,6 +79,9 @@ def test_the_form_is_the_command_that_does_the_same():
         "quintet data check 'a b.csv' --task spam --backbone mini --map text=body"
     )
     assert Wanted(task="spam", backbone="mini").check() is None
+    assert Wanted(task="spam", backbone="mini", data="a.csv").check() == [
+        "data", "check", "a.csv", "--task", "spam", "--backbone", "mini",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -139,20 +142,23 @@ def test_a_run_of_yesterday_is_found_with_its_curves_and_its_score():
     log(
         folder, {"step": 1, "tokens": 9, "loss": 2.0, "learning_rate": 0.1},
         {"step": 2, "tokens": 18, "loss": 1.0, "learning_rate": 0.2, "tokens_per_second": 7},
-        {"step": 4, "tokens": 36, "loss": 0.5, "learning_rate": 0.1},
-        {"step": 4, "tokens": 36, "mcc": 0.4, "accuracy": 0.7}, torn='{"step": 5, "lo',
+        {"step": 3, "tokens": 27, "loss": 0.7, "learning_rate": 0.2},
+        {"step": 4, "tokens": 36, "loss": 0.5, "learning_rate": 0.15},
+        {"step": 5, "tokens": 45, "loss": 0.4, "learning_rate": 0.1},
+        {"step": 5, "tokens": 45, "mcc": 0.4, "accuracy": 0.7}, torn='{"step": 6, "lo',
     )  # fmt: skip
     (run,) = runs.find()
     found = runs.read_log(run.folder)
     assert (run.name, run.backbone) == ("spam/20260101-120000-finetune", "mini")
-    assert found.loss == ((1, 2.0), (2, 1.0), (4, 0.5))
-    assert found.metrics == {"mcc": ((4, 0.4),), "accuracy": ((4, 0.7),)}
-    assert (found.steps, found.tokens_per_second) == (4, 7)
-    assert runs.planned_steps(run) == 5
+    assert found.loss == ((1, 2.0), (2, 1.0), (3, 0.7), (4, 0.5), (5, 0.4))
+    assert found.metrics == {"mcc": ((5, 0.4),), "accuracy": ((5, 0.7),)}
+    assert (found.steps, found.tokens_per_second) == (5, 7)
+    assert runs.planned_steps(run) == 6
     assert runs.headline({}, "mcc") is None
     scored(folder)
     (run,) = runs.find()
     assert runs.headline(run.scores, "mcc") == ("mcc", 0.5, 0.25)
+    assert "5 of at most 6 steps" in train_html.shown(run, TASKS["spam"], naming())
 
 
 def test_the_mean_of_directions_is_the_headline_of_translation():

@@ -1,13 +1,15 @@
 """The words that mattered, by occlusion: each is left out once, all in one batch.
 
-What the probability of the answer loses without a word is what the word was worth (Zeiler &
-Fergus 2014, section 3; Li et al. 2016, arXiv:1612.08220). Long texts are cut into groups of words.
+What the log-odds of the answer lose without a word is what the word was worth (Zeiler & Fergus 2014,
+section 3; Li et al. 2016, arXiv:1612.08220): a probability near 1 hardly moves, its log-odds do. Long
+texts are cut into groups of words.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -23,8 +25,12 @@ MOST = 40
 _PIECE = re.compile(
     r"[^\W\u3400-\u9fff_]+(?:['’\-][^\W\u3400-\u9fff_]+)*|[\u3400-\u9fff]{1,2}|[^\w\s]+"
 )
-_FAINT = 0.002
-"""A change of the probability below this is not coloured."""
+_FAINT = 0.05
+"""A change of the log-odds below this is not coloured: from 50% it leads to 51.2%."""
+_SHARE = 0.1
+"""Nor is one below this share of the largest."""
+_LEAST = 1e-12
+"""Below this a probability is rounding."""
 
 Place = tuple[int, int]
 
@@ -45,27 +51,29 @@ def mattered(asked: Asked[Any], found: Prediction) -> str:
     if len(places) < 2:
         return ""
     cut = [without(asked, **{name: text[:start] + text[end:]}).input for start, end in places]
-    shares = []
+    whole, worth = log_odds(found.probabilities, found.text), []
     for one in asked.application.predict(cut, batch_size=len(cut)):
         if asked.turn.stale or asked.turn.stopped:
             return ""
-        shares.append(one.probabilities[found.text])
-    worth = [found.probabilities[found.text] - share for share in shares]
+        worth.append(whole - log_odds(one.probabilities, found.text))
     return _drawn(text, places, worth, found.text)
 
 
+def log_odds(probabilities: Mapping[str, float], name: str) -> float:
+    """Of one label against all others together; summed, since 1 - p is 0 long before the others are."""
+    others = sum(share for label, share in probabilities.items() if label != name)
+    return math.log(max(probabilities[name], _LEAST)) - math.log(max(others, _LEAST))
+
+
 def _drawn(text: str, places: Sequence[Place], worth: Sequence[float], answer: str) -> str:
-    most = max(map(abs, worth)) or 1.0
+    most = max(map(abs, worth))
     parts, end = [], 0
     for (start, stop), value in zip(places, worth, strict=True):
         parts.append(escape(text[end:start]))
-        parts.append(_word(text[start:stop], value, abs(value) / most))
+        parts.append(_word(text[start:stop], value, abs(value) / max(most, _FAINT)))
         end = stop
     parts.append(escape(text[end:]))
-    if max(map(abs, worth)) < _FAINT:
-        how = words.NONE_MATTERED.filled(least=f"{_FAINT:.1%}")
-    else:
-        how = words.OCCLUSION.filled(answer=label(answer))
+    how = words.NONE_MATTERED if most < _FAINT else words.OCCLUSION.filled(answer=label(answer))
     return (
         f'<div class="mattered">{html(words.MATTERED, "p", class_="title")}'
         f"<p>{''.join(parts)}</p>{html(how, 'p', class_='quiet')}</div>"
@@ -73,8 +81,8 @@ def _drawn(text: str, places: Sequence[Place], worth: Sequence[float], answer: s
 
 
 def _word(text: str, value: float, strength: float) -> str:
-    said = f"{value:+.1%}"
-    if abs(value) < _FAINT:
+    said = f"{value:+.2f}"
+    if abs(value) < _FAINT or strength < _SHARE:
         return f'<span title="{said}">{escape(text)}</span>'
     kind = "for" if value > 0 else "against"
     return (

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from core.engine.sampling import Sample
 from demos import words
 from demos.said import Said, html, same
+from demos.tasks.asking import Writing
 
 _COPY = (
     "navigator.clipboard.writeText(this.parentElement.nextElementSibling.textContent);"
@@ -17,14 +19,18 @@ _COPY = (
 )
 
 
-def programs(address: str, route: str, page: str, fields: Mapping[str, Any]) -> str:
+def programs(
+    address: str, route: str, page: str, fields: Mapping[str, Any], writing: Writing
+) -> str:
     """HTML of three listings that ask what `fields` hold; `address` is where the page was opened."""
     listings = (
         (same("curl"), curl(address, route, fields)),
         (same("Python"), python(address, route, fields)),
-        (words.COMMAND, command(page, fields)),
+        (words.COMMAND, command(page, fields, writing)),
     )
     how = html(words.PROGRAMS_HOW, "p", class_="quiet")
+    if writing.sampling is not None:
+        how += html(words.PROGRAMS_GREEDY, "p", class_="quiet")
     return how + "".join(_listing(title, code) for title, code in listings)
 
 
@@ -46,15 +52,24 @@ def python(address: str, route: str, fields: Mapping[str, Any]) -> str:
     )
 
 
-def command(page: str, fields: Mapping[str, Any]) -> str:
+def command(page: str, fields: Mapping[str, Any], writing: Writing) -> str:
     """The first field stands alone, the others by their names; turns are not typed."""
-    (_, first), *others = fields.items()
+    (_, first), *others = [*fields.items(), *_written(writing)]
     flags = [
         f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
         for name, value in others
         if value not in ("", [], None)
     ]
     return " ".join(["quintet predict", page.partition("@")[0], shlex.quote(str(first)), *flags])
+
+
+def _written(writing: Writing) -> list[tuple[str, Any]]:
+    """Of how it writes, what the command has flags for."""
+    drawn = writing.sampling
+    given = [("max_new_tokens", writing.max_new_tokens)]
+    if isinstance(drawn, Sample):
+        given += [(name, getattr(drawn, name)) for name in ("temperature", "top_p", "seed")]
+    return given
 
 
 def _listing(title: Said, code: str) -> str:

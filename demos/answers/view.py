@@ -202,7 +202,7 @@ def _direction(asked: Asked[Any]) -> str:
     if getattr(asked.input, "direction", "") != "auto":
         return ""
     source = language_of(str(getattr(asked.input, asked.application.task.shorten, "")))
-    return html(words.DIRECTION[source], "p", class_="remark")
+    return html(words.DIRECTION[source], "p", class_="quiet")
 
 
 def _with_mark(passage: str, span: tuple[int, int] | None, dropped: int) -> str:

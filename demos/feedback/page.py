@@ -43,12 +43,12 @@ def _listing(frame: Frame, tab: gr.Tab) -> None:
     """Search, delete, export."""
     tasks = frame.service.tasks
     every = [(words.ALL, _ALL), *((title(task), name) for name, task in tasks.items())]
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="columns"):
         task = frame.say(
             gr.Dropdown([_ALL, *tasks], value=_ALL, filterable=False, min_width=140),
             label=words.TASK, choices=every,
         )  # fmt: skip
-        text = frame.say(gr.Textbox(min_width=180, scale=2), label=words.SEARCH)
+        text = frame.say(gr.Textbox(min_width=180), label=words.SEARCH)
         kinds = [
             (words.BOTH, "both"),
             (words.ONLY_RIGHT, "right"),
@@ -158,7 +158,11 @@ def _loop(frame: Frame, tab: gr.Tab) -> None:
     asked, outputs = [frame.backbone, task], [table, candidate]
     gr.on(None, lambda: there(frame.services.names[0], first), None, outputs, **_QUIET)
     task.input(there, asked, outputs, **_QUIET)
-    candidate.focus(lambda *now: there(*now)[1], asked, candidate, **_QUIET)
+    task.input(lambda: ("", "", ""), None, [learning, decided, undone], **_QUIET)
+    # The choices alone: what is chosen while they come stays.
+    candidate.focus(
+        lambda *now: gr.update(choices=there(*now)[1]["choices"]), asked, candidate, **_QUIET
+    )
     frame.switched.then(there, asked, outputs, **_QUIET)
     tab.select(there, asked, outputs, **_QUIET)
     learn.click(_learning(tasks), [*asked, bundled], learning, **_QUIET)

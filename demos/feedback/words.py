@@ -37,7 +37,7 @@ EMPTY = Said(
     "还没有反馈。在任务页提问，然后在回答下方点评价。")
 DELETE_WHICH = Said("Rows to delete", "要删除的行")
 DELETE = Said("Delete them", "删除")
-DELETED = Said("{count} rows deleted.", "已删除 {count} 行。")
+DELETED = Said("Rows deleted: {count}.", "已删除 {count} 行。")
 EXPORT = Said("Training file", "导出训练文件")
 PREFERENCES = Said("Preference file", "导出偏好数据")
 FILE = Said("File", "文件")
@@ -55,7 +55,7 @@ STARTED = Said("Started: {run}", "已开始：{run}")
 GATE = Said("2 · Test, then serve", "2 · 先检验，再启用")
 GATE_ABOUT = Said(
     "The candidate and the served adapter answer the same held-out rows. It is promoted only if it is not "
-    "significantly worse and a loss of more than 2 % of the metric's range can be ruled out (95 % interval of the "
+    "significantly worse and a loss of more than 2% of the metric's range can be ruled out (95% interval of the "
     "paired difference).",
     "候选适配器与现用适配器回答同一批留出数据。只有在不显著变差、且可排除超过指标范围 2% 的损失"
     "（配对差异的 95% 区间）时才会启用。")
@@ -80,9 +80,9 @@ REASONS = {
 SERVED_VALUE = Said("served", "现用")
 CANDIDATE_VALUE = Said("candidate", "候选")
 DIFFERENCE = Said(
-    "difference {difference} (95 %: {low} to {high}), p = {p}, on {rows} held-out rows; {left} more were left out",
+    "difference {difference} (95%: {low} to {high}), p = {p}, on {rows} held-out rows; {left} more were left out",
     "差异 {difference}（95%：{low} 至 {high}），p = {p}，留出数据 {rows} 行；另有 {left} 行因见过而排除")
-INTERVAL = Said("The difference, its 95 % interval, and the loss that is allowed", "差异、95% 区间与允许的损失")
+INTERVAL = Said("The difference, its 95% interval, and the loss that is allowed", "差异、95% 区间与允许的损失")
 WORSE = Said("worse", "更差")
 BETTER_SIDE = Said("better", "更好")
 ROLLBACK = Said("3 · Or go back", "3 · 或者回退")

@@ -86,9 +86,14 @@ def _grid() -> str:
 def _dates(xs: Sequence[float], parts: Sequence[Part]) -> str:
     every = -(-len(parts) // 6)
     return "".join(
-        f'<text x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(part.name)}</text>'
+        f'<text x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="{_anchor(x)}">{escape(part.name)}</text>'
         for x, part in list(zip(xs, parts, strict=True))[::every]
     )
+
+
+def _anchor(x: float) -> str:
+    """At the right edge a date stands left of its point, or it would be cut."""
+    return "end" if x > _WIDTH - _LEFT else "middle"
 
 
 def _y(share: float) -> float:

@@ -17,7 +17,7 @@ from demos.files.charts import charts
 from demos.files.scoring import Job, Scoring
 from demos.files.summary import date_columns, source_columns, summarize
 from demos.frame import Frame, Tab
-from demos.said import html
+from demos.said import Said, html
 from demos.task_words import label, title
 from demos.tasks.newest import Newest, Turn
 
@@ -50,7 +50,7 @@ class Page:
         self.file = gr.File(file_types=list(tables.KINDS), height=130)
         say(self.file, label=words.FILE)
         self.seen = gr.HTML("", elem_classes="bare")
-        with gr.Row():
+        with gr.Row(elem_classes="columns"):
             self.text, self.date, self.source = (
                 say(gr.Dropdown([], value=None, filterable=False, min_width=110), label=name)
                 for name in (words.TEXT, words.DATE, words.SOURCE)
@@ -74,9 +74,11 @@ class Page:
 
     def _wire(self) -> None:
         columns = [self.text, self.date, self.source]
-        self.file.change(self.look, [self.file, self.task], [self.seen, *columns], **_QUIET)
-        chosen = [self._frame.backbone, self.task, self.file, *columns]
         shown = [self.progress, self.scored, self.kept, self.narrowing, self.follow, self.summary]
+        self.file.change(self.forget, None, shown, queue=False, **_QUIET).then(
+            self.look, [self.file, self.task], [self.seen, *columns], **_QUIET
+        )
+        chosen = [self._frame.backbone, self.task, self.file, *columns]
         self.start.click(self.stop, None, None, queue=False, **_QUIET).then(
             self.score, chosen, shown, concurrency_limit=1, trigger_mode="multiple", **_QUIET
         )
@@ -86,6 +88,11 @@ class Page:
             [self.about.submit, self.follow.input, self.date.input, self.source.input],
             self.tell, telling, self.summary, **_QUIET,
         )  # fmt: skip
+
+    def forget(self, request: gr.Request) -> list[Any]:
+        """What is shown is about a file that is gone."""
+        self.stop(request)
+        return self._only("")
 
     def look(self, path: str | None, task: str) -> list[Any]:
         """The columns of a file that was just sent, and which of them is likely what."""
@@ -145,7 +152,7 @@ class Page:
                 if turn.stale or turn.stopped:
                     yield self._only(html(words.CANCELLED, "p", role="status"))
                     return
-                yield self._only(_progress(scoring.answered, time.monotonic() - begun))
+                yield self._only(_progress(scoring, time.monotonic() - begun))
             scored = scoring.result()
             kept = str(self._keep(scored))
         finally:
@@ -211,11 +218,19 @@ def _text_column(table: Any, task: Task[Any]) -> str:
     return ""
 
 
-def _progress(done: int, seconds: float) -> str:
-    said = words.PROGRESS.filled(done=f"{done:,}", seconds=f"{seconds:.0f}")
-    return f'<div class="progress" role="progressbar" aria-valuetext="{done}"><i></i></div>' + html(
-        said if done else words.LOADING, "p", class_="quiet", role="status"
+def _progress(scoring: Scoring, seconds: float) -> str:
+    done, rows = scoring.answered, max(scoring.rows, scoring.answered)
+    if not done:
+        return '<div class="progress" role="progressbar"><i></i></div>' + _status(words.LOADING)
+    said = words.PROGRESS.filled(done=f"{done:,}", rows=f"{rows:,}", seconds=f"{seconds:.0f}")
+    return (
+        f'<div class="progress far" role="progressbar" aria-valuenow="{done}" aria-valuemax="{rows}">'
+        f'<i style="width:{done / rows:.1%}"></i></div>{_status(said)}'
     )
+
+
+def _status(said: Said) -> str:
+    return html(said, "p", class_="quiet", role="status")
 
 
 def draw(frame: Frame) -> None:

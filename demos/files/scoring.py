@@ -40,6 +40,7 @@ class Scoring:
         folder = Path(self._kept.name)
         try:
             source = tables.readable(job.source, folder)
+            self.rows = tables.count(source)
             self.output = folder / f"{job.source.stem}-scored{_kind(source)}"
             self._said = (folder / "said.txt").open("w+", encoding="utf-8")
             self._process = subprocess.Popen(

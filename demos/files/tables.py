@@ -51,6 +51,21 @@ def readable(path: Path, folder: Path) -> Path:
     return target
 
 
+def count(source: Path) -> int:
+    """The rows of what `readable` gave; 0 where that cannot be told."""
+    try:
+        if _kind(source) == ".parquet":
+            from pyarrow.parquet import read_metadata
+
+            return int(read_metadata(source).num_rows)
+        with source.open(encoding="utf-8", errors="replace", newline="") as file:
+            if _kind(source) == ".jsonl":
+                return sum(1 for line in file if line.strip())
+            return max(sum(1 for row in csv.reader(file) if row) - 1, 0)
+    except (csv.Error, OSError, ValueError):
+        return 0
+
+
 def finished(scored: Path, like: Path) -> Path:
     """The scored file in the kind of the one that was sent."""
     if _kind(like) != ".xlsx":

@@ -18,7 +18,7 @@ START = Said("Score the file", "开始打分")
 CANCEL = Said("Cancel", "取消")
 SEEN = Said("{name}: columns {columns}", "{name}：共有列 {columns}")
 LOADING = Said("Loading the model …", "正在载入模型……")
-PROGRESS = Said("{done} rows scored, {seconds} s", "已打分 {done} 行，{seconds} 秒")
+PROGRESS = Said("{done} of {rows} rows scored, {seconds} s", "已打分 {done} 行（共 {rows} 行），{seconds} 秒")
 CANCELLED = Said("Cancelled; nothing is kept.", "已取消，未保留任何结果。")
 NO_FILE = Said("Choose a file first.", "请先选择文件。")
 SCORED = Said("Scored file", "打分结果")
@@ -31,7 +31,7 @@ SOURCES = Said("Share of {label} by source", "各来源的 {label} 占比")
 SUREST = Said("Surest rows", "把握最大的行")
 LEAST_SURE = Said("Least sure rows", "把握最小的行")
 INTERVALS = Said(
-    "Whiskers and bands are 95 % intervals (Wilson). They hold sampling error, not the model's own mistakes.",
+    "Whiskers and bands are 95% intervals (Wilson). They hold sampling error, not the model's own mistakes.",
     "误差线与色带为 95% 区间（Wilson），只反映抽样误差，不含模型自身的错误。")
 NOTHING = Said("No row is left.", "没有符合条件的行。")
 # fmt: on

@@ -121,7 +121,7 @@ class Asking:
                     told=None if place else self._remember(request, system, application, given),
                 )
             )
-        listing = programs(_address(request), route_name(self.page), self.page, fields)
+        listing = programs(_address(request), route_name(self.page), self.page, fields, writing)
         titles = _titles(answering)
         for step in _side_by_side(self.lanes, asked, titles):
             yield [*self._head("", listing, who[1]), *step]

@@ -18,8 +18,8 @@ from demos.tasks.fields import Form, form
 from demos.tasks.lanes import Asking, lane
 from demos.tasks.thumbs import thumbs
 
-_LABEL = 60
-"""Characters of a sample on its button."""
+_LABEL = 58
+"""Characters of a sample on its button; gradio itself cuts at 60, in the middle of a word."""
 _AT_ONCE = 40
 """Requests to one page that are answered at a time; the engine makes batches of them."""
 _QUIET: Any = {"show_progress": "hidden", "api_visibility": "private"}
@@ -146,4 +146,7 @@ def _label(fields: Form, sample: Input) -> str:
     """The beginning of what the sample asks."""
     texts = (str(value) for value in fields.values(sample))
     text = " ".join(next((text for text in texts if text.strip()), "").split())
-    return text if len(text) <= _LABEL else f"{text[:_LABEL].rstrip()}…"
+    if len(text) <= _LABEL:
+        return text
+    words_that_fit = text[: _LABEL + 1].rpartition(" ")[0]
+    return f"{(words_that_fit or text[:_LABEL]).rstrip(' ,.;')}…"

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import uuid
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from core import store
@@ -51,7 +52,7 @@ class Wanted:
         options = self._options()
         shared = [
             part
-            for name, value in zip(options, [*options[1:], ""], strict=True)
+            for name, value in zip_longest(options, options[1:], fillvalue="")
             if name in _OF_ROWS
             for part in (name, value)
         ]

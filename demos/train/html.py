@@ -23,13 +23,13 @@ CSS = """
 .train .badge.failed, .train .badge.failed * { color: var(--bad) !important; }
 .train .badge.stopped, .train .badge.stopped * { color: var(--remark) !important; }
 .train .badge.done, .train .badge.done * { color: var(--good) !important; }
-.train .share { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
+.train .way { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
-.train .share i { display: block; height: 100%; background: var(--color-accent); }
+.train .way i { display: block; height: 100%; background: var(--color-accent); }
 .train pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; line-height: 1.45;
   margin: 0; padding: .7rem .9rem; max-height: 22rem; overflow: auto; border-radius: .35rem;
   background: var(--background-fill-secondary); color: var(--body-text-color); }
-.train .scroll { overflow-x: auto; }
+.train .scroll { overflow-x: auto; } .train .scroll + .charts { margin-top: 1rem; }
 .train table { border-collapse: collapse; width: 100%; font-size: .9rem; border: 0; margin: 0;
   font-variant-numeric: tabular-nums; }
 .train table th, .train table td, .train table tr { border: 0; }
@@ -69,19 +69,26 @@ def shown(run: Run, task: Task[Any], naming: Naming) -> str:
     planned = _planned(run)
     facts = [html(words.STATES[state], "span", class_=f"badge {state}")]
     if log.steps:
-        of = f" / {planned}" if planned else ""
-        facts.append(html(words.STEP.filled(step=log.steps, of=of)))
+        facts.append(html(_steps(log.steps, planned, done=state == "done")))
     if log.tokens_per_second and state == "running":
         facts.append(html(words.SPEED.filled(speed=f"{log.tokens_per_second:,.0f}")))
     facts.append(html(same(run.backbone)))
     share = min(1.0, log.steps / planned) if planned else 0.0
     bar = (
-        f'<div class="share"><i style="width:{share:.1%}"></i></div>'
+        f'<div class="way"><i style="width:{share:.1%}"></i></div>'
         if state in ("running", "scoring") and share
         else ""
     )
     said = f'<div class="state" role="status">{"".join(facts)}</div>{bar}'
     return said + _score(run, task, naming) + _curves(run, task, naming)
+
+
+def _steps(step: int, planned: int, *, done: bool) -> Said:
+    if not done:
+        return words.STEP.filled(step=step, of=f" / {planned}" if planned else "")
+    if step < planned:
+        return words.ENDED_EARLY.filled(step=step, most=planned)
+    return words.STEPS.filled(step=step)
 
 
 def _score(run: Run, task: Task[Any], naming: Naming) -> str:

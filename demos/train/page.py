@@ -32,7 +32,7 @@ def draw(frame: Frame) -> None:
         gr.HTML(html(words.RUNS, "h3"), elem_classes="bare")
         _run(frame, tab, started)
         gr.HTML(html(words.COMPARE, "h3"), elem_classes="bare")
-        _comparison(frame)
+        _comparison(frame, tab, started)
 
 
 def _form(frame: Frame) -> gr.State:
@@ -85,7 +85,10 @@ def _form(frame: Frame) -> gr.State:
         **_QUIET,
     )
     looking = look.click(_look, fields, said, **_QUIET)
-    start.click(_start, fields, [said, started], cancels=[looking], **_QUIET)
+    # What was looked at is ended first: gradio sends its last words once more when it is over.
+    start.click(None, None, None, cancels=[looking], **_QUIET).then(
+        _start, fields, [said, started], **_QUIET
+    )
     return started
 
 
@@ -188,10 +191,10 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
 
     shown_parts = [view, console, timer, stop, resume, use, report]
     gr.on(None, listed, None, [chosen, *shown_parts], **_QUIET)
-    gr.on(
-        [again.click, tab.select],
-        lambda name: listed("", name), chosen, [chosen, *shown_parts], **_QUIET,
-    )  # fmt: skip
+    parts = [chosen, *shown_parts]
+    again.click(lambda name: listed("", name), chosen, parts, **_QUIET)
+    # One that was started elsewhere, such as on the page of feedback, is what somebody comes to see.
+    tab.select(lambda name: listed("", going(tasks) or name), chosen, parts, **_QUIET)
     started.change(listed, started, [chosen, *shown_parts], **_QUIET)
     chosen.input(show, chosen, shown_parts, **_QUIET).then(
         lambda: ("", ""), None, [done, page], **_QUIET
@@ -245,7 +248,7 @@ def _use(run: Run) -> str:
     return said + shown.command(["adapters", "install", str(run.folder)])
 
 
-def _comparison(frame: Frame) -> None:
+def _comparison(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     tasks = frame.service.tasks
     chosen = frame.say(gr.Dropdown([], multiselect=True), label=words.CHOOSE)
     table = gr.HTML("", elem_classes="bare")
@@ -254,11 +257,12 @@ def _comparison(frame: Frame) -> None:
         there = [run for name in names or [] if (run := found(name))]
         return shown.compared(there, dict(tasks), frame.naming)
 
-    def choices() -> Any:
-        return gr.update(choices=[run.name for run in known(tasks)])
+    def choices(names: list[str]) -> Any:
+        """Never while somebody chooses: what is chosen in the meantime would be lost."""
+        return gr.update(choices=[run.name for run in known(tasks)], value=names or [])
 
-    gr.on(None, choices, None, chosen, **_QUIET)
-    chosen.focus(choices, None, chosen, **_QUIET)
+    gr.on([tab.select, started.change], choices, chosen, chosen, **_QUIET)
+    gr.on(None, lambda: choices([]), None, chosen, **_QUIET)
     chosen.input(compare, chosen, table, **_QUIET)
 
 

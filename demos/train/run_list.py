@@ -47,5 +47,6 @@ def name_of(folder: str) -> str:
 
 
 def going(tasks: Any) -> str | None:
-    """The name of one that is training now."""
-    return next((run.name for run in known(tasks) if train_html.state_of(run) == "running"), None)
+    """The name of one that is training now, or about to."""
+    now = ("waiting", "running")
+    return next((run.name for run in known(tasks) if train_html.state_of(run) in now), None)

@@ -137,15 +137,18 @@ def headline(scores: Mapping[str, Any], metric: str) -> tuple[str, float, float 
 def planned_steps(run: Run) -> int:
     """How many steps it will take at most; 0 where that is not known.
 
-    The rate says it: it falls by the same amount from step to step, to nothing at the end.
+    The rate says it: once it has left its peak, it falls by the same amount from step to step, to nothing
+    at the end.
     """
     most = int(run.settings.get("max_steps") or -1)
     if most > 0:
         return most
     if run.settings.get("lr_scheduler_type") != "linear":
         return 0
-    falling = [one for one in read_log(run.folder).rate if one[1] > 0]
-    falling = falling[max(range(len(falling)), key=lambda n: falling[n][1]) :] if falling else []
+    rates = [one for one in read_log(run.folder).rate if one[1] > 0]
+    peak = max((rate for _, rate in rates), default=0.0)
+    begun = max((step for step, rate in rates if rate == peak), default=0)
+    falling = [one for one in rates if one[0] > begun]
     if len(falling) < 2 or falling[-1][1] >= falling[0][1]:
         return 0
     (first, high), (last, low) = falling[0], falling[-1]

@@ -48,7 +48,9 @@ STATES = {
     "failed": Said("ended without an adapter", "已结束，没有得到适配器"),
     "done": Said("done", "已完成"),
 }
-STEP = Said("step {step}{of}", "第 {step} 步{of}")
+STEP = Said("step {step}{of}", "第 {step}{of} 步")
+STEPS = Said("{step} steps", "共 {step} 步")
+ENDED_EARLY = Said("{step} of at most {most} steps", "共 {step} 步（最多 {most} 步）")
 SPEED = Said("{speed} tokens/s", "每秒 {speed} 个词元")
 LOSS = Said("Loss (nats a learned token)", "损失（每个所学词元的 nat）")
 METRIC = Said("Validation: {name}", "验证集：{name}")
