@@ -37,3 +37,10 @@ def test_swapped_languages_are_not_good_to_learn_from(tokenizer, tmp_path):
     found = check(apps.load("translation"), str(path), tokenizer, 64)
     assert not found.good and "look swapped" in found.lines[-1]
     assert any(f"{path}, line 1" in line for line in found.lines)
+
+
+def test_rows_of_one_label_are_not_called_good(tokenizer, tmp_path):
+    rows = [{"text": f"prize {n}", "label": "spam"} for n in range(4)]
+    found = check(apps.load("spam"), str(write(tmp_path / "x.jsonl", *rows)), tokenizer, 64)
+    assert not found.good
+    assert found.lines[-1] == "not alone: no row has the label 'ham'"
