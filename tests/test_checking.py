@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import apps
+from core.errors import BadData
 from finetune.workflows.checking import check
 
 
@@ -30,6 +33,12 @@ def test_answers_behind_the_context_are_counted(tokenizer, tmp_path):
     row = {"context": passage, "question": "Which?", "answers": {"text": ["violet"]}}
     found = check(apps.load("qa"), str(write(tmp_path / "x.jsonl", row)), tokenizer, 128)
     assert any(line.startswith("1 have their answer behind what fits") for line in found.lines)
+
+
+def test_where_no_row_can_be_used_no_share_is_said_to_be_left_out(tokenizer, tmp_path):
+    path = write(tmp_path / "x.jsonl", {"text": "", "label": "ham"})
+    with pytest.raises(BadData, match=r"1 of 1 rows cannot be used \(100\.0%\): "):
+        check(apps.load("spam"), str(path), tokenizer, 64)
 
 
 def test_swapped_languages_are_not_good_to_learn_from(tokenizer, tmp_path):
