@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, NoReturn
 
 import typer
 
@@ -35,68 +35,68 @@ from core.errors import BadSetting
 from core.store import check_writable
 
 if TYPE_CHECKING:
+    from core.backbone import Dtype
     from core.service import Service
-    from finetune.data.examples import Reading
-    from finetune.evaluation.comparison import Evaluation
     from finetune.report.results import Results
     from finetune.workflows.evaluating import Order
 
 _MATRIX_ROWS = 24
+Against = Annotated[
+    str | None,
+    typer.Option(metavar="base,baselines,DIR,…", help="Default: base,baselines."),
+]
 Split = Annotated[str | None, typer.Option(help="Default: test, else validation.")]
-Language = Literal["en", "zh"]
+Direction = Annotated[str, typer.Option(help="en-zh, zh-en or both.")]
+Bare = Annotated[bool, typer.Option("--base", help="Judge the bare backbone.")]
+Matrix = Annotated[bool, typer.Option("--matrix", help="The base and every adapter on every task.")]
+Pretraining = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RECIPE.yaml|FILE|DIR", help="Text to look for leaks in as well."),
+]
+Language = Annotated[Literal["en", "zh"], typer.Option(help="Of the report.")]
+Resamples = Annotated[int, typer.Option(min=100)]
 
 
 def evaluate(
     task: Annotated[str | None, typer.Argument(metavar="TASK")] = None,
     data: Data = None,
     adapter: AdapterName = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="base,baselines,DIR,…", help="Default: base,baselines."),
-    ] = None,
+    against: Against = None,
     column_map: ColumnMap = "",
     labels: Labels = "",
     encoding: Encoding = None,
     limit: Limit = None,
     split: Split = None,
-    direction: Annotated[str, typer.Option(help="en-zh, zh-en or both.")] = "both",
-    base: Annotated[bool, typer.Option("--base", help="Judge the bare backbone.")] = False,
-    matrix: Annotated[
-        bool, typer.Option("--matrix", help="The base and every adapter on every task.")
-    ] = False,
-    pretraining: Annotated[
-        list[str] | None,
-        typer.Option(metavar="RECIPE.yaml|FILE|DIR", help="Text to look for leaks in as well."),
-    ] = None,
+    direction: Direction = "both",
+    base: Bare = False,
+    matrix: Matrix = False,
+    pretraining: Pretraining = None,
     backbone: BackboneName = None,
     output: Output = None,
-    language: Annotated[Language, typer.Option(help="Of the report.")] = "en",
+    language: Language = "en",
     seed: Seed = 0,
-    resamples: Annotated[int, typer.Option(min=100)] = 1000,
+    resamples: Resamples = 1000,
     as_json: Json = False,
     device: Device = "auto",
     dtype: DtypeName = "auto",
 ) -> None:
     """Score an adapter beside what costs nothing, with intervals and paired tests; report it."""
+    wanted = Wanted(backbone, device, dtype, output, language, as_json)
     if output:
         check_writable(output)
     if matrix:
-        service = open_service(backbone, device, dtype)
-        _matrix(service, task, output, limit or _MATRIX_ROWS, as_json)
-        return
+        _matrix(task, limit or _MATRIX_ROWS, wanted)
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
-    from finetune.workflows import evaluating
+    from finetune.workflows.evaluating import Order
 
-    # A machine that asks for the score alone does not wait for what it is held against.
-    others = "" if as_json and not output else "base,baselines"
-    order = evaluating.Order(
+    order = Order(
         task=the_task(task),
         sources=tuple(data or [bundled(task, "test")]),
         bundled=bundled_if_any(task, "train"),
         adapter=adapter,
         bare=base,
-        against=tuple(filter(None, (others if against is None else against).split(","))),
+        against=wanted.beside(against),
         layout=mapping(column_map, labels, encoding),
         limit=limit,
         split=split,
@@ -106,42 +106,53 @@ def evaluate(
         resamples=resamples,
         command=typed(),
     )
-    reading = evaluating.read(order)  # before torch loads, so that bad rows are told at once
-    if not base and not adapter:
-        served(task, backbone)
-    for problem in reading.problems:
-        console(stderr=True).print(printable(f"left out: {problem}"), markup=False)
-    service = open_service(backbone, device, dtype)
-    found = _answers(service, order, reading)
-    if as_json:
-        typer.echo(dumped(found.score.as_json()))
-    if output or not as_json:
-        _report(service, order, found, output, language, quiet=as_json)
+    _score(order, wanted)
 
 
-def _report(
-    service: Service,
-    order: Order,
-    found: Evaluation[Any],
-    output: Path | None,
-    language: Language,
-    *,
-    quiet: bool,
-) -> None:
-    """Write it, and unless `quiet` show what it says."""
-    from finetune.workflows import evaluating
+class Wanted(NamedTuple):
+    """On what the answers are made, and what is shown of them."""
 
-    results = evaluating.judged(service, order, found)
-    page = evaluating.write(found, results, output or _folder(order.task.name), language)
-    if not quiet:
-        show(results, page)
+    backbone: str | None
+    device: str
+    dtype: Dtype
+    output: Path | None
+    language: Literal["en", "zh"]
+    as_json: bool
+
+    @property
+    def report(self) -> bool:
+        """A machine that asks for the score alone does not wait for what it is held against."""
+        return self.output is not None or not self.as_json
+
+    def beside(self, against: str | None) -> tuple[str, ...]:
+        """The systems that `against` names, or those of a report."""
+        given = ("base,baselines" if self.report else "") if against is None else against
+        return tuple(filter(None, given.split(",")))
+
+    def service(self) -> Service:
+        """Opened; this loads the backbone."""
+        return open_service(self.backbone, self.device, self.dtype)
 
 
-def _answers(service: Service, order: Order, reading: Reading[Any]) -> Evaluation[Any]:
+def _score(order: Order, wanted: Wanted) -> None:
     from finetune.workflows import evaluating, progress
 
+    reading = evaluating.read(order)  # before torch loads, so that bad rows are told at once
+    if not order.bare and not order.adapter:
+        served(order.task.name, wanted.backbone)
+    for problem in reading.problems:
+        console(stderr=True).print(printable(f"left out: {problem}"), markup=False)
+    service = wanted.service()
     with progress.counting(console(stderr=True), f"scoring {order.task.name}") as told:
-        return evaluating.answers(service, order, reading, told)
+        found = evaluating.answers(service, order, reading, told)
+    if wanted.as_json:
+        typer.echo(dumped(found.score.as_json()))
+    if wanted.report:
+        results = evaluating.judged(service, order, found)
+        folder = wanted.output or _folder(order.task.name)
+        page = evaluating.write(found, results, folder, wanted.language)
+        if not wanted.as_json:
+            show(results, page)
 
 
 def _folder(task: str) -> Path:
@@ -167,13 +178,12 @@ def show(results: Results, report: Path) -> None:
     typer.echo(f"{results.verdict.sentence}\n{report}")
 
 
-def _matrix(
-    service: Service, task: str | None, output: Path | None, rows: int, as_json: bool
-) -> None:
+def _matrix(task: str | None, rows: int, wanted: Wanted) -> NoReturn:
     from core import store
     from finetune.data.examples import read_examples
     from finetune.workflows import cross_task, progress
 
+    service = wanted.service()
     names = [task] if task else list(service.tasks)
     examples = {
         name: read_examples(service.task(name), [bundled(name, "test")], limit=rows).examples
@@ -181,10 +191,10 @@ def _matrix(
     }
     with progress.counting(console(stderr=True), "asking every adapter") as told:
         found = cross_task.measure(service, examples, progress=told)
-    folder = output or _folder("matrix")
+    folder = wanted.output or _folder("matrix")
     cross_task.draw(found, folder / "matrix.png", service.tasks)
     store.write_json(folder / "matrix.json", found.as_json())
-    if as_json:
+    if wanted.as_json:
         typer.echo(dumped(found.as_json()))
     else:
         console().print(cross_task.table(found))

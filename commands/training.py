@@ -41,6 +41,19 @@ if TYPE_CHECKING:
     from finetune.workflows.finetuning import Run
 
 
+Test = Annotated[
+    list[str] | None,
+    typer.Option("--test", metavar="FILE|DIR|HUB_ID", help="Scored at the end."),
+]
+FromBase = Annotated[
+    bool, typer.Option("--from-base", help="Begin anew, not from the served adapter.")
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option("--seeds", metavar="N,N,…", help="One run a seed: mean and spread."),
+]
+
+
 def train_tokenizer(
     data: Data = None,
     config: Config = None,
@@ -108,10 +121,7 @@ def finetune(
     context: typer.Context,
     task: TaskName,
     data: Data = None,
-    test: Annotated[
-        list[str] | None,
-        typer.Option("--test", metavar="FILE|DIR|HUB_ID", help="Scored at the end."),
-    ] = None,
+    test: Test = None,
     column_map: ColumnMap = "",
     labels: Labels = "",
     encoding: Encoding = None,
@@ -119,15 +129,10 @@ def finetune(
     config: Config = None,
     backbone: BackboneName = None,
     output: Output = None,
-    from_base: Annotated[
-        bool, typer.Option("--from-base", help="Begin anew, not from the served adapter.")
-    ] = False,
+    from_base: FromBase = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be learned.")] = False,
-    seeds: Annotated[
-        str | None,
-        typer.Option("--seeds", metavar="N,N,…", help="One run a seed: mean and spread."),
-    ] = None,
+    seeds: Seeds = None,
     install: Annotated[bool, typer.Option("--install", help="Serve the new adapter.")] = False,
     device: Device = "auto",
     dtype: DtypeName = "auto",

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -121,7 +122,7 @@ def translation(camera: Camera) -> None:
     camera.shows("Finish: ")
 
 
-def questions(camera: Camera) -> None:
+def qa(camera: Camera) -> None:
     """An answer marked in its passage."""
     camera.press("tab", "Questions and answers")
     camera.sample(0)
@@ -136,11 +137,11 @@ def chat(camera: Camera) -> None:
     camera.shows("Finish: ")
 
 
-def whole_file(camera: Camera) -> None:
+def file(camera: Camera) -> None:
     """A scored table with dates and sources."""
     path = camera.files / "messages.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("date", "source", "text"), *MAILS])
+    with path.open("w", newline="", encoding="utf-8") as rows:
+        csv.writer(rows).writerows([("date", "source", "text"), *MAILS])
     camera.press("tab", "A file")
     camera.choose("What to do with each row", "Spam")
     camera.page.locator("input[type=file]").first.set_input_files(path)
@@ -183,56 +184,48 @@ def inside(camera: Camera) -> None:
 
 
 SCENES: dict[str, Scene] = {
-    "generation": generation,
-    "sentiment": sentiment,
-    "spam": spam,
-    "translation": translation,
-    "qa": questions,
-    "chat": chat,
-    "file": whole_file,
-    "feedback": feedback,
-    "train": train,
-    "inside": inside,
+    scene.__name__: scene
+    for scene in (
+        generation, sentiment, spam, translation, qa, chat, file, feedback, train, inside
+    )
+}  # fmt: skip
+
+
+Pictures = dict[str, dict[str, Any]]
+"""Name of a picture → how its page is dressed."""
+
+README: dict[str, Pictures] = {
+    "sentiment": {"demo": {}},
+    "generation": {"demo-generation": {"dark": True}},
+    "file": {"demo-file": {}},
+    "spam": {"demo-zh": {"language": "zh", "width": "narrow", "dark": True}},
+    "feedback": {"feedback": {}},
+    "train": {"train": {}},
+    "inside": {"inside": {}},
 }
+"""What README shows, by scene."""
 
 
-def every(camera: Camera, address: str, folder: Path, only: list[str]) -> None:
-    """Each scene in all dresses."""
+def every_dress(scene: str) -> Pictures:
+    """A scene in both languages, wide and narrow, light and dark."""
+    return {
+        f"{scene}-{language}-{width}-{shade}": dict(
+            language=language, width=width, dark=shade == "dark"
+        )
+        for language, width, shade in product(("en", "zh"), WIDTHS, ("light", "dark"))
+    }
+
+
+def take_all(camera: Camera, address: str, folder: Path, wanted: dict[str, Pictures]) -> None:
+    """Play each scene once, and photograph it in every dress that is wanted."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in only:
-        camera.open(address)
-        SCENES[name](camera)
-        for language in ("en", "zh"):
-            for width in WIDTHS:
-                for dark in (False, True):
-                    camera.look(language=language, width=width, dark=dark)
-                    shade = "dark" if dark else "light"
-                    camera.take(folder / f"{name}-{language}-{width}-{shade}.png")
-        sys.stderr.write(f"{name}\n")
-
-
-README: dict[str, tuple[str, dict[str, Any]]] = {
-    "demo": ("sentiment", {}),
-    "demo-generation": ("generation", {"dark": True}),
-    "demo-file": ("file", {}),
-    "demo-zh": ("spam", {"language": "zh", "width": "narrow", "dark": True}),
-    "feedback": ("feedback", {}),
-    "train": ("train", {}),
-    "inside": ("inside", {}),
-}
-"""Picture → scene and dress."""
-
-
-def of_readme(camera: Camera, address: str, only: list[str]) -> None:
-    """Those that README shows."""
-    for name, (scene, dress) in README.items():
-        if scene not in only:
-            continue
+    for scene, pictures in wanted.items():
         camera.open(address)
         SCENES[scene](camera)
-        camera.look(**dress)
-        camera.take(DOCS / f"{name}.png")
-        sys.stderr.write(f"{name}\n")
+        for name, dress in pictures.items():
+            camera.look(**dress)
+            camera.take(folder / f"{name}.png")
+        sys.stderr.write(f"{scene}\n")
 
 
 def trained(folder: Path) -> None:
@@ -294,10 +287,9 @@ def photograph(given: argparse.Namespace, address: str, work: Path) -> None:
         )
         camera = Camera(browser.new_page(locale="en-GB"), work)
         camera.page.set_default_timeout(WAIT)
-        if given.all:
-            every(camera, address, given.all, given.only)
-        else:
-            of_readme(camera, address, given.only)
+        pictures = {name: every_dress(name) for name in SCENES} if given.all else README
+        wanted = {name: found for name, found in pictures.items() if name in given.only}
+        take_all(camera, address, given.all or DOCS, wanted)
         browser.close()
 
 

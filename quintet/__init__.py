@@ -16,7 +16,9 @@ from quintet import packages
 if TYPE_CHECKING:
     from core.application import Application
     from core.backbone import Dtype
+    from core.engine.engine import Engine
     from core.service import Service
+    from finetune.data.training_data import Request, Splits
     from finetune.report.results import Results
     from finetune.workflows.finetuning import Run
 
@@ -105,13 +107,20 @@ def finetune(
         device=device,
     )
     splits = gather(request)  # before torch loads: bad rows are told at once
+    from core import opening
+
+    engine = opening.open_engine(_text(backbone), device=device, dtype=dtype)
+    return _learn(request, splits, engine, from_base=from_base, install=install)
+
+
+def _learn(
+    request: Request[Any], splits: Splits[Any], engine: Engine, *, from_base: bool, install: bool
+) -> Run:
     from rich.console import Console
 
-    from core import opening
     from core.adapters import registry
     from finetune.workflows import finetuning
 
-    engine = opening.open_engine(_text(backbone), device=device, dtype=dtype)
     if not from_base:
         start = finetuning.warm_start(request.task, engine, request.settings)
         request = replace(request, start=start)

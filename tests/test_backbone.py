@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from core import backbone as backbones
+from core.adapters.lora import AdapterStack
 from core.backbone import fingerprint as identity
 from core.backbone import presets
 from core.backbone import tokenizer as tokenizers
@@ -136,6 +137,18 @@ def test_saving_replaces_the_folder_and_leaves_nothing_beside_it(saved, tokenize
     assert [path.name for path in saved.parent.iterdir()] == ["saved"]
     assert not (saved / "old.txt").exists()
     assert backbones.load(saved).fingerprint == other.fingerprint
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_model_with_adapters_is_refused_and_what_was_saved_stays(saved, backbone, half):
+    AdapterStack(backbone).create("spam", seed=0)
+    with pytest.raises(
+        BadSetting, match=r"'quintet-nano' holds adapters, in model\.layers\.0\."
+    ) as caught:
+        backbones.save(backbone, saved, half=half)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in saved.parent.iterdir()] == ["saved"]
+    assert backbones.load(saved).fingerprint == backbone.fingerprint
 
 
 def test_a_missing_folder_is_refused(tmp_path):

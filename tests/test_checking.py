@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import apps
+from core.errors import BadData
 from finetune.workflows.checking import check
 
 
@@ -32,8 +35,21 @@ def test_answers_behind_the_context_are_counted(tokenizer, tmp_path):
     assert any(line.startswith("1 have their answer behind what fits") for line in found.lines)
 
 
+def test_where_no_row_can_be_used_no_share_is_said_to_be_left_out(tokenizer, tmp_path):
+    path = write(tmp_path / "x.jsonl", {"text": "", "label": "ham"})
+    with pytest.raises(BadData, match=r"1 of 1 rows cannot be used \(100\.0%\): "):
+        check(apps.load("spam"), str(path), tokenizer, 64)
+
+
 def test_swapped_languages_are_not_good_to_learn_from(tokenizer, tmp_path):
     path = write(tmp_path / "x.jsonl", {"en": "车站在哪里？", "zh": "Where is it?"})
     found = check(apps.load("translation"), str(path), tokenizer, 64)
     assert not found.good and "look swapped" in found.lines[-1]
     assert any(f"{path}, line 1" in line for line in found.lines)
+
+
+def test_rows_of_one_label_are_not_called_good(tokenizer, tmp_path):
+    rows = [{"text": f"prize {n}", "label": "spam"} for n in range(4)]
+    found = check(apps.load("spam"), str(write(tmp_path / "x.jsonl", *rows)), tokenizer, 64)
+    assert not found.good
+    assert found.lines[-1] == "not alone: no row has the label 'ham'"

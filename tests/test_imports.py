@@ -7,7 +7,7 @@ import sys
 UNUSED = (
     "datasets", "evaluate", "fastapi", "finetune.training", "gradio", "mcp",
     "matplotlib", "pandas", "pyarrow", "rich.progress", "sacrebleu", "scipy", "sklearn",
-    "sqlalchemy", "statsmodels", "torch._dynamo", "torch._inductor", "torch.distributed.checkpoint",
+    "sqlalchemy", "statsmodels", "sympy", "torch._dynamo", "torch._inductor", "torch.distributed.checkpoint",
     "torch.distributed.fsdp", "torch.distributed.tensor", "transformers.trainer", "uvicorn",
 )  # fmt: skip
 

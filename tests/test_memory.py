@@ -27,7 +27,13 @@ def test_a_rank_above_that_of_every_matrix_is_refused(rank, backbone):
 
 
 @pytest.mark.parametrize(
-    "lora_keys", [{}, {"r": 64}, {"target_modules": ["q_proj"], "rank_pattern": {"0.*q_proj": 2}}]
+    "lora_keys",
+    [
+        {},
+        {"r": 64},
+        {"target_modules": ["q_proj"], "rank_pattern": {"0.*q_proj": 2}},
+        {"modules_to_save": ["lm_head", "norm"]},
+    ],
 )
 def test_the_adapter_is_counted_before_it_is_made(lora_keys, backbone):
     engine = Engine(backbone)

@@ -47,3 +47,11 @@ def test_a_long_title_is_cut_before_the_count():
         told(3, 12_345)
     line = last_line(console)
     assert "3/12345" in line and "left" in line and len(line) <= 80
+
+
+def test_what_is_done_tells_the_time_it_took_and_none_left():
+    console = screen(80)
+    with progress.training(console, "fine-tuning spam") as told:
+        told(seen(12_345))
+    line = last_line(console)
+    assert "12345/12345" in line and "in all" in line and "left" not in line

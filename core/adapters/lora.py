@@ -64,7 +64,9 @@ class AdapterStack:
         """The weights that `create` would make; nothing is allocated."""
         model = self._backbone.model
         with self.routing.turns.change():  # its modules stay as they are meanwhile
-            return sum(one.weights for one in ranks.adapted(lora_config(lora, model), model))
+            config = lora_config(lora, model)
+            factors = sum(one.weights for one in ranks.adapted(config, model))
+            return factors + ranks.copied(config, model)
 
     def load(self, name: str, folder: Path, *, trainable: bool = False) -> None:
         """The adapter in `folder`, checked; frozen unless `trainable`."""

@@ -40,8 +40,17 @@ def adapted(config: LoraConfig, model: Any) -> list[Adapted]:
     return [
         Adapted(name, _rank(config, name), *module.weight.shape)
         for name, module in _matrices(model)
-        if _wanted(config, name, module, model.get_output_embeddings())
+        if _wanted(config, name, module, _bare(model.get_output_embeddings()))
     ]
+
+
+def copied(config: LoraConfig, model: nn.Module) -> int:
+    """The weights of the modules that peft will train whole, as copies (`modules_to_save`)."""
+    names = tuple(config.modules_to_save or ())
+    found = {
+        name: _bare(module) for name, module in _named(model) if names and name.endswith(names)
+    }
+    return sum(weight.numel() for module in found.values() for weight in module.parameters())
 
 
 def check(config: LoraConfig, model: Any) -> None:
@@ -59,7 +68,7 @@ def check(config: LoraConfig, model: Any) -> None:
 
 def _check_names(config: LoraConfig, model: nn.Module, found: list[Adapted]) -> None:
     """peft passes over names that are nowhere, as long as one of them is somewhere."""
-    there = [name.replace(".base_layer", "") for name, _ in model.named_modules()]
+    there = [name for name, _ in _named(model)]
     for key in ("target_modules", "modules_to_save"):
         given = getattr(config, key)
         for one in () if isinstance(given, str) else sorted(given or ()):
@@ -77,12 +86,25 @@ def _check_names(config: LoraConfig, model: nn.Module, found: list[Adapted]) -> 
 
 def _matrices(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """Under the names they have without adapters."""
-    for name, module in model.named_modules():
-        if ".base_layer" in name or ".lora_" in name:
-            continue
-        base: Any = module.get_base_layer() if hasattr(module, "get_base_layer") else module
+    for name, module in _named(model):
+        base = _bare(module)
         if isinstance(base, nn.Linear | Conv1D | nn.Embedding):
             yield name, base
+
+
+def _named(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules of the backbone, nothing of what peft put into it."""
+    inner = (".base_layer", ".lora_", ".original_module", ".modules_to_save")
+    for name, module in model.named_modules():
+        if not any(one in name for one in inner):
+            yield name, module
+
+
+def _bare(module: Any) -> Any:
+    """What peft wraps, where it does."""
+    if hasattr(module, "original_module"):
+        return module.original_module
+    return module.get_base_layer() if hasattr(module, "get_base_layer") else module
 
 
 def _wanted(config: LoraConfig, name: str, module: nn.Module, head: nn.Module | None) -> bool:

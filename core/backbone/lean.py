@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from core.errors import Damaged
 
@@ -77,6 +78,22 @@ def _in_pieces(path: Path, start: int, about: dict[str, Any], dtype: torch.dtype
     return made
 
 
+class _Unreckoned(TorchFunctionMode):
+    """While a model is made without storage: draw nothing, and count on the CPU.
+
+    Neither changes what is read into it afterwards, but where tensors have no storage both go through
+    torch's symbolic shapes: 600 modules (sympy) and 0.5 s to import.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if func is torch.nn.init.normal_ and given["tensor"].is_meta:
+            return given["tensor"]
+        if func is torch.arange and given.get("device") == torch.device("meta"):
+            given["device"] = "cpu"
+        return func(*args, **given)
+
+
 def load(folder: str, dtype: torch.dtype) -> tuple[Any, dict[str, Any]] | None:
     """The model and transformers' account of its keys, or None where only transformers can read it."""
     import transformers
@@ -89,13 +106,14 @@ def load(folder: str, dtype: torch.dtype) -> tuple[Any, dict[str, Any]] | None:
     kind = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     if not isinstance(kind, type) or hasattr(config, "quantization_config"):
         return None
-    model, keys = kind.from_pretrained(
-        None,
-        config=config,
-        state_dict=weights(paths, dtype),
-        dtype=dtype,
-        output_loading_info=True,
-    )
+    with _Unreckoned():
+        model, keys = kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=weights(paths, dtype),
+            dtype=dtype,
+            output_loading_info=True,
+        )
     if (Path(folder) / "generation_config.json").is_file():
         model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
     return model, keys

@@ -233,15 +233,29 @@ def forget_quantization(model: Any) -> None:
 
 
 def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
-    """Stock `save_pretrained` files, appearing all at once; `half` stores fp16 weights."""
+    """Stock `save_pretrained` files, appearing all at once; `half` stores fp16 weights.
+
+    Raises `BadSetting` for a model whose layers hold adapters: no loader would know their names.
+    """
     import copy
 
+    if wrapped := _wrapped(backbone.model):
+        raise BadSetting(
+            f"{backbone.name!r} holds adapters, in {wrapped} first, and cannot be saved with them. "
+            "Load the backbone again, or save it before it gets an adapter."
+        )
     with store.new_folder(folder) as temporary:
         model = copy.deepcopy(backbone.model).half() if half else backbone.model
         model.config.name_or_path = backbone.name
         model.save_pretrained(temporary)
         backbone.tokenizer.save_pretrained(temporary)
         store.write_json(temporary / "quintet.json", {"name": backbone.name})
+
+
+def _wrapped(model: Any) -> str | None:
+    """The first layer that an adapter has wrapped; PEFT keeps the one of the model in `base_layer`."""
+    layers = model.named_modules()
+    return next((name for name, layer in layers if hasattr(layer, "base_layer")), None)
 
 
 def shipped(*, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:

@@ -49,11 +49,7 @@ def _listing(frame: Frame, tab: gr.Tab) -> None:
             label=words.TASK, choices=every,
         )  # fmt: skip
         text = frame.say(gr.Textbox(min_width=180), label=words.SEARCH)
-        kinds = [
-            (words.BOTH, "both"),
-            (words.ONLY_RIGHT, "right"),
-            (words.ONLY_WRONG, "wrong"),
-        ]
+        kinds = [(words.BOTH, "both"), (words.ONLY_RIGHT, "right"), (words.ONLY_WRONG, "wrong")]
         kind = frame.say(
             gr.Radio([*_KINDS], value="both", min_width=280), label=words.WHICH, choices=kinds
         )
@@ -69,34 +65,36 @@ def _listing(frame: Frame, tab: gr.Tab) -> None:
         )
     note = gr.HTML("", elem_classes="bare")
     file = frame.say(gr.File(visible=False, interactive=False), label=words.FILE)
-
-    def listed(task: str, text: str, kind: str) -> list[Any]:
-        query = Query(task=task or "", text=text or "", label=_KINDS[kind])
-        try:
-            book = Feedback()
-            found, count = book.entries(query, limit=_SHOWN), book.count(query)
-        except QuintetError as error:
-            return [shown.problem(error), gr.skip()]
-        choices = [(f"{one.id} · {one.completion[:40]}", one.id) for one in found]
-        return [shown.listing(found, count), gr.update(choices=choices, value=[])]
-
-    def deleted(numbers: list[int]) -> str:
-        try:
-            return shown.note(words.DELETED.filled(count=Feedback().delete(numbers or [])))
-        except QuintetError as error:
-            return shown.problem(error)
-
     asked, outputs = [task, text, kind], [table, gone]
     gr.on(
-        [task.change, text.change, kind.change], listed, asked, outputs, trigger_mode="always_last",
+        [task.change, text.change, kind.change], _listed, asked, outputs, trigger_mode="always_last",
         **_QUIET,
     )  # fmt: skip
     # Other browsers and pages add rows as well: look when the page is opened, and when it is shown.
-    gr.on(None, lambda: listed(_ALL, "", "both"), None, outputs, **_QUIET)
-    tab.select(listed, asked, outputs, **_QUIET)
-    delete.click(deleted, gone, note, **_QUIET).then(listed, asked, outputs, **_QUIET)
+    gr.on(None, lambda: _listed(_ALL, "", "both"), None, outputs, **_QUIET)
+    tab.select(_listed, asked, outputs, **_QUIET)
+    delete.click(_deleted, gone, note, **_QUIET).then(_listed, asked, outputs, **_QUIET)
     for button, whole in ((training, False), (preferences, True)):
         button.click(_exporting(tasks, whole), task, [file, note], **_QUIET)
+
+
+def _listed(task: str, text: str, kind: str) -> list[Any]:
+    """The table of what was found, and the choices of what may be deleted."""
+    query = Query(task=task or "", text=text or "", label=_KINDS[kind])
+    try:
+        book = Feedback()
+        found, count = book.entries(query, limit=_SHOWN), book.count(query)
+    except QuintetError as error:
+        return [shown.problem(error), gr.skip()]
+    choices = [(f"{one.id} · {one.completion[:40]}", one.id) for one in found]
+    return [shown.listing(found, count), gr.update(choices=choices, value=[])]
+
+
+def _deleted(numbers: list[int]) -> str:
+    try:
+        return shown.note(words.DELETED.filled(count=Feedback().delete(numbers or [])))
+    except QuintetError as error:
+        return shown.problem(error)
 
 
 def _exporting(tasks: Any, preferences: bool) -> Any:

@@ -37,16 +37,38 @@ def draw(frame: Frame) -> None:
 
 def _form(frame: Frame) -> gr.State:
     """What is to be learned; the state that it gives holds the folder of the run that was started."""
-    tasks, started = frame.service.tasks, gr.State("")
-    first = next(iter(tasks))
+    started, fields = gr.State(""), _fields(frame)
+    command = frame.say(
+        gr.Textbox(
+            _command(*(one.value for one in fields)), interactive=False,
+            buttons=["copy"], lines=2, max_lines=4,
+        ),
+        label=words.COMMAND,
+    )  # fmt: skip
+    with gr.Row():
+        look = frame.say(gr.Button(min_width=120), value=words.LOOK)
+        start = frame.say(gr.Button(variant="primary", min_width=120), value=words.START)
+    said = gr.HTML("", elem_classes="bare")
+    changes = [one.change for one in fields]
+    gr.on(changes, _command, fields, command, trigger_mode="always_last", **_QUIET)
+    looking = look.click(_look, fields, said, **_QUIET)
+    # What was looked at is ended first: gradio sends its last words once more when it is over.
+    start.click(None, None, None, cancels=[looking], **_QUIET).then(
+        _start, fields, [said, started], **_QUIET
+    )
+    return started
+
+
+def _fields(frame: Frame) -> list[Any]:
+    """What `_wanted` takes, in its order."""
+    tasks, names = frame.service.tasks, list(frame.services.names)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280):
             with gr.Row():
                 task = frame.say(
-                    gr.Dropdown(list(tasks), value=first, filterable=False, min_width=130),
+                    gr.Dropdown(list(tasks), value=next(iter(tasks)), filterable=False, min_width=130),
                     label=words.TASK, choices=[(title(one), name) for name, one in tasks.items()],
                 )  # fmt: skip
-                names = list(frame.services.names)
                 backbone = frame.say(
                     gr.Dropdown(names, value=names[0], filterable=False, min_width=130),
                     label=words.ON,
@@ -63,33 +85,8 @@ def _form(frame: Frame) -> gr.State:
                 )
             from_base = frame.say(gr.Checkbox(value=False), label=words.FROM_BASE)
             more = frame.say(gr.Textbox(placeholder=words.MORE_HINT), label=words.MORE)
-    command = frame.say(
-        gr.Textbox(
-            _command(first, names[0], "", 3, 0, False, ""), interactive=False,
-            buttons=["copy"], lines=2, max_lines=4,
-        ),
-        label=words.COMMAND,
-    )  # fmt: skip
-    with gr.Row():
-        look = frame.say(gr.Button(min_width=120), value=words.LOOK)
-        start = frame.say(gr.Button(variant="primary", min_width=120), value=words.START)
-    said = gr.HTML("", elem_classes="bare")
-    fields = [task, backbone, data, epochs, limit, from_base, more]
     upload.upload(_brought, upload, data, **_QUIET)
-    gr.on(
-        [one.change for one in fields],
-        _command,
-        fields,
-        command,
-        trigger_mode="always_last",
-        **_QUIET,
-    )
-    looking = look.click(_look, fields, said, **_QUIET)
-    # What was looked at is ended first: gradio sends its last words once more when it is over.
-    start.click(None, None, None, cancels=[looking], **_QUIET).then(
-        _start, fields, [said, started], **_QUIET
-    )
-    return started
+    return [task, backbone, data, epochs, limit, from_base, more]
 
 
 def _wanted(*values: Any) -> Wanted:
@@ -146,46 +143,30 @@ def _start(*values: Any) -> tuple[str, Any]:
 
 def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     """One run: its state while it goes on, and what can be done with it."""
-    tasks = frame.service.tasks
     with gr.Row(equal_height=False, elem_classes="low"):
         chosen = frame.say(
             gr.Dropdown([], filterable=False, scale=4, min_width=260), label=words.RUN
         )
         again = frame.say(gr.Button(scale=1, min_width=100), value=words.REFRESH)
     view = gr.HTML(html(words.NO_RUNS, "p", class_="quiet"), elem_classes="bare")
-    with gr.Row() as doing:
+    with gr.Row():
         stop = frame.say(gr.Button(visible=False, min_width=110), value=words.STOP)
         resume = frame.say(gr.Button(visible=False, min_width=110), value=words.RESUME)
         use = frame.say(gr.Button(variant="primary", visible=False, min_width=110), value=words.USE)
         report = frame.say(gr.Button(visible=False, min_width=110), value=words.SHOW_REPORT)
-    del doing
     done = gr.HTML("", elem_classes="bare")
     page = gr.HTML("", elem_classes="bare")
     with frame.say(gr.Accordion(open=False), label=words.CONSOLE):
         console = gr.HTML("", elem_classes="bare")
     timer = gr.Timer(_EVERY, active=False)
-
-    def show(name: str | None) -> list[Any]:
-        run = found(name)
-        if run is None:
-            return [html(words.NO_RUNS, "p", class_="quiet"), "", gr.Timer(active=False), *_HIDDEN]
-        state, job = shown.state_of(run), jobs.of_folder(run.folder)
-        going = state in ("waiting", "running", "scoring")
-        mine = job is not None and job.running
-        return [
-            shown.shown(run, tasks[run.task], frame.naming),
-            shown.console(job.console if job else ""),
-            gr.Timer(active=going),
-            gr.update(visible=going and mine),
-            gr.update(visible=state == "stopped"),
-            gr.update(visible=run.finished),
-            gr.update(visible=run.report is not None),
-        ]
+    show = _showing(frame)
 
     def listed(folder: str = "", name: str | None = None) -> list[Any]:
         """The choices, with the run that was started, was chosen, or goes on, or is newest, chosen."""
-        names = [run.name for run in known(tasks)]
-        wanted = name_of(folder) if folder else name if name in names else going(tasks)
+        names = [run.name for run in known(frame.service.tasks)]
+        wanted = (
+            name_of(folder) if folder else name if name in names else going(frame.service.tasks)
+        )
         value = wanted or next(iter(names), None)
         return [gr.update(choices=names, value=value), *show(value)]
 
@@ -210,6 +191,29 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
 
 
 _HIDDEN = [gr.update(visible=False)] * 4
+
+
+def _showing(frame: Frame) -> Callable[[str | None], list[Any]]:
+    """What is told of a run by its name: state, console, whether to look again, and four buttons."""
+
+    def show(name: str | None) -> list[Any]:
+        run = found(name)
+        if run is None:
+            return [html(words.NO_RUNS, "p", class_="quiet"), "", gr.Timer(active=False), *_HIDDEN]
+        state, job = shown.state_of(run), jobs.of_folder(run.folder)
+        going = state in ("waiting", "running", "scoring")
+        mine = job is not None and job.running
+        return [
+            shown.shown(run, frame.service.tasks[run.task], frame.naming),
+            shown.console(job.console if job else ""),
+            gr.Timer(active=going),
+            gr.update(visible=going and mine),
+            gr.update(visible=state == "stopped"),
+            gr.update(visible=run.finished),
+            gr.update(visible=run.report is not None),
+        ]
+
+    return show
 
 
 def _told(action: Callable[[Run], str]) -> Callable[[str], str]:

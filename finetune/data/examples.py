@@ -161,7 +161,8 @@ def _check_share(reading: Reading[Any], tolerate: float, skipped: Counter[str]) 
         raise BadData(f"No row is left to learn from; left out, {left}.")
     shown = "; ".join(map(str, reading.problems[:_SHOWN]))
     more = f"; and {bad - _SHOWN} more" if bad > _SHOWN else ""
+    limit = f"; at most {tolerate:.0%} are left out" if tolerate < 1 else ""
     raise BadData(
-        f"{bad} of {reading.rows} rows cannot be used ({bad / max(reading.rows, 1):.1%}; "
-        f"at most {tolerate:.0%} are left out): {shown}{more}"
+        f"{bad} of {reading.rows} rows cannot be used ({bad / max(reading.rows, 1):.1%}{limit}): "
+        f"{shown}{more}"
     )

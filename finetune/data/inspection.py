@@ -16,7 +16,7 @@ _SHOWN = 3
 
 def remarks(task: Task[Any], reading: Reading[Any]) -> list[str]:
     """One line for each oddity, before any work is done."""
-    return [*reading.notes, *_missing_labels(task, reading), *_swapped_lines(task, reading)]
+    return [*reading.notes, *_missing_lines(task, reading), *_swapped_lines(task, reading)]
 
 
 def swapped(task: Task[Any], reading: Reading[Any]) -> list[str]:
@@ -41,14 +41,18 @@ def _swapped_lines(task: Task[Any], reading: Reading[Any]) -> list[str]:
     return [f"en and zh look swapped: {_first(places)}. Exchange them with --map en=zh,zh=en"]
 
 
-def _missing_labels(task: Task[Any], reading: Reading[Any]) -> list[str]:
+def missing_labels(task: Task[Any], reading: Reading[Any]) -> list[str]:
+    """Labels of the task that no row has."""
     if not isinstance(task.answer, Choice) or not reading.by_row:
         return []
     there = {example.answers[0] for example in reading.examples}
+    return [label for label in task.answer.labels if label not in there]
+
+
+def _missing_lines(task: Task[Any], reading: Reading[Any]) -> list[str]:
     return [
         f"no row has the label {label!r}: it cannot be learned from these data"
-        for label in task.answer.labels
-        if label not in there
+        for label in missing_labels(task, reading)
     ]
 
 

@@ -25,6 +25,8 @@ from finetune.report import error_analysis, seen_rows, training, verdict
 from finetune.report.results import DataCard, Environment, LeakedPair, Leaks, Measured, Results
 
 _SHOWN = 20
+_WORDS = ("title", "description", "title_zh", "description_zh")
+"""What a task and the results of its evaluation both say of it."""
 _PERCENTILES = (50, 90, 99, 100)
 
 
@@ -48,22 +50,10 @@ def build(
     seen = seen_rows.look(found, documents or {})
     entries = verdict.entries(found, seed=seed, resamples=resamples)
     judged = verdict.judge(found, seen, seed=seed, resamples=resamples)
-    parts = {
-        "leaks": _leaks(found, seen, seed=seed, resamples=resamples),
-        "calibration": error_analysis.calibrated(found, seed=seed),
-        "curves": error_analysis.curves(found),
-        "slices": error_analysis.slices(found, seed=seed, resamples=resamples),
-        "mistakes": error_analysis.mistakes(found),
-        "data_card": _data_card(found),
-        "learning": (log := training.learning(adapter)),
-        "training": training.trained(found, adapter, passport, log),
-    }
+    log = training.learning(adapter)
     return Results(
         task=found.task.name,
-        title=found.task.title,
-        description=found.task.description,
-        title_zh=found.task.title_zh,
-        description_zh=found.task.description_zh,
+        **{name: getattr(found.task, name) for name in _WORDS},
         data=", ".join(_sources(found)),
         rows=len(found.examples),
         seed=seed,
@@ -77,10 +67,17 @@ def build(
         undefined=dict(found.undefined),
         groups=len(set(found.groups.tolist())),
         signatures=found.score.signatures,
-        environment=_environment(found, device, time.perf_counter() - began),
         commands=tuple(commands),
         passport=passport.model_dump(mode="json") if passport else None,
-        **parts,
+        leaks=_leaks(found, seen, seed=seed, resamples=resamples),
+        calibration=error_analysis.calibrated(found, seed=seed),
+        curves=error_analysis.curves(found),
+        slices=error_analysis.slices(found, seed=seed, resamples=resamples),
+        mistakes=error_analysis.mistakes(found),
+        data_card=_data_card(found),
+        learning=log,
+        training=training.trained(found, adapter, passport, log),
+        environment=_environment(found, device, time.perf_counter() - began),
     )
 
 

@@ -12,11 +12,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.table import Column
+from rich.text import Text
 
 from finetune.training import loop
 
@@ -28,13 +30,19 @@ def training(console: Console, title: str) -> Iterator[Callable[[loop.Progress],
         TextColumn("{task.description}", table_column=_whole()),
         BarColumn(bar_width=10),
         MofNCompleteColumn(table_column=_whole()),
-        TimeRemainingColumn(elapsed_when_finished=True, table_column=_whole()),
-        TextColumn("left", table_column=_whole()),
+        _Time(elapsed_when_finished=True, table_column=_whole()),
         TextColumn("{task.fields[says]}", table_column=_what_fits()),
     )
     with Progress(*columns, console=console, transient=False, expand=True) as bar:
         task = bar.add_task(title, total=None, says="")
         yield lambda seen: bar.update(task, completed=seen.step, total=seen.steps, says=_says(seen))
+
+
+class _Time(TimeRemainingColumn):
+    """Time left, and what it took once all is done."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task).append(" in all" if task.finished else " left")
 
 
 def _whole() -> Column:
