@@ -9,11 +9,11 @@ import typer
 
 from commands.options import (
     AdapterName,
+    AnsweringDtype,
     BackboneName,
     ColumnMap,
     Data,
     Device,
-    DtypeName,
     Encoding,
     Json,
     Labels,
@@ -52,7 +52,7 @@ def evaluate(
     adapter: AdapterName = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="base,baselines,DIR,…", help="Default: base,baselines."),
+        typer.Option(metavar="base,baselines,fp32,DIR,…", help="Default: base,baselines."),
     ] = None,
     column_map: ColumnMap = "",
     labels: Labels = "",
@@ -75,7 +75,7 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=100)] = 1000,
     as_json: Json = False,
     device: Device = "auto",
-    dtype: DtypeName = "auto",
+    dtype: AnsweringDtype = "auto",
 ) -> None:
     """Score an adapter beside what costs nothing, with intervals and paired tests; report it."""
     if output:
@@ -97,6 +97,7 @@ def evaluate(
         adapter=adapter,
         bare=base,
         against=tuple(filter(None, (others if against is None else against).split(","))),
+        backbone=backbone,
         layout=mapping(column_map, labels, encoding),
         limit=limit,
         split=split,
