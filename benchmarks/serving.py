@@ -22,6 +22,7 @@ from benchmarks.peers.llama_cpp_peer import LlamaCpp
 from benchmarks.peers.peft_peers import InOrder, MixedBatch, OneAfterAnother
 from core import backbone as backbones
 from core import hardware
+from core.backbone import Dtype
 from core.engine.engine import Engine
 from core.engine.scheduler import Limits
 from core.engine.sequences import Request
@@ -37,9 +38,11 @@ class Ours:
     """Everything at once; the scheduler sorts it out."""
 
     limits = Limits()
+    dtype: Dtype = "fp32"
 
     def __init__(self, folder: str, adapters: Mapping[str, Path]) -> None:
-        self._engine = Engine(backbones.load(folder), limits=self.limits)
+        backbone = backbones.load(folder, dtype=self.dtype)
+        self._engine = Engine(backbone, limits=self.limits)
         for name, path in adapters.items():
             self._engine.adapters.load(name, path)
 
@@ -59,9 +62,16 @@ class Uncached(Ours):
     limits = Limits(prefix_cache=False)
 
 
+class InInt8(Ours):
+    """Linear layers in int8; an answer may differ."""
+
+    dtype = "int8"
+
+
 SYSTEMS: Mapping[str, Callable[[str, Mapping[str, Path]], System]] = {
     "quintet": Ours,
     "quintet without prefix cache": Uncached,
+    "quintet in int8": InInt8,
     "peft adapter_names": MixedBatch,
     "peft set_adapter, grouped by task": OneAfterAnother,
     "peft set_adapter, as they arrive": InOrder,

@@ -14,10 +14,10 @@ import typer
 from commands import folders
 from commands.options import (
     AdapterName,
+    AnsweringDtype,
     BackboneName,
     ColumnMap,
     Device,
-    DtypeName,
     Encoding,
     Host,
     Json,
@@ -73,7 +73,7 @@ def predict(
     ] = False,
     as_json: Json = False,
     device: Device = "auto",
-    dtype: DtypeName = "auto",
+    dtype: AnsweringDtype = "auto",
 ) -> None:
     """Answer one text, or every row of a file or folder. Other fields by name: --passage TEXT"""
     flags = list(context.args)
@@ -221,7 +221,7 @@ def demo(
         typer.Option("--auth", metavar="USER:PASSWORD", help="Needed where others can come in."),
     ] = None,
     device: Device = "auto",
-    dtype: DtypeName = "auto",
+    dtype: AnsweringDtype = "auto",
 ) -> None:
     """Open the pages: one tab a task."""
     known = all_tasks()

@@ -10,11 +10,11 @@ import typer
 
 from commands.options import (
     AdapterName,
+    AnsweringDtype,
     BackboneName,
     ColumnMap,
     Data,
     Device,
-    DtypeName,
     Encoding,
     Json,
     Labels,
@@ -58,7 +58,7 @@ def calibrate(
     backbone: BackboneName = None,
     as_json: Json = False,
     device: Device = "auto",
-    dtype: DtypeName = "auto",
+    dtype: AnsweringDtype = "auto",
 ) -> None:
     """Fit temperature and threshold on validation rows; every caller of the adapter obeys them."""
     found, sources = the_task(task), list(data or [bundled(task, "train")])

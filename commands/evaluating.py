@@ -9,11 +9,11 @@ import typer
 
 from commands.options import (
     AdapterName,
+    AnsweringDtype,
     BackboneName,
     ColumnMap,
     Data,
     Device,
-    DtypeName,
     Encoding,
     Json,
     Labels,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _MATRIX_ROWS = 24
 Against = Annotated[
     str | None,
-    typer.Option(metavar="base,baselines,DIR,…", help="Default: base,baselines."),
+    typer.Option(metavar="base,baselines,fp32,DIR,…", help="Default: base,baselines."),
 ]
 Split = Annotated[str | None, typer.Option(help="Default: test, else validation.")]
 Direction = Annotated[str, typer.Option(help="en-zh, zh-en or both.")]
@@ -78,7 +78,7 @@ def evaluate(
     resamples: Resamples = 1000,
     as_json: Json = False,
     device: Device = "auto",
-    dtype: DtypeName = "auto",
+    dtype: AnsweringDtype = "auto",
 ) -> None:
     """Score an adapter beside what costs nothing, with intervals and paired tests; report it."""
     wanted = Wanted(backbone, device, dtype, output, language, as_json)
@@ -97,6 +97,7 @@ def evaluate(
         adapter=adapter,
         bare=base,
         against=wanted.beside(against),
+        backbone=backbone,
         layout=mapping(column_map, labels, encoding),
         limit=limit,
         split=split,

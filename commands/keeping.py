@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from commands.options import (
+    AnsweringDtype,
     BackboneName,
     ColumnMap,
     Data,
-    DtypeName,
     Encoding,
     Json,
     Labels,
@@ -90,7 +90,7 @@ def verify_adapters(
     limit: Limit = None,
     backbone: BackboneName = None,
     as_json: Json = False,
-    dtype: DtypeName = "auto",
+    dtype: AnsweringDtype = "auto",
 ) -> None:
     """Compute every hash of the passports again; refuse what does not fit."""
     from finetune.workflows import verifying

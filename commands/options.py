@@ -57,6 +57,14 @@ DtypeName = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"],
     typer.Option("--dtype", help="Of the backbone's weights; auto: bf16 where it is faster here."),
 ]
+AnsweringDtype = Annotated[
+    Literal["auto", "fp32", "bf16", "fp16", "int8"],
+    typer.Option(
+        "--dtype",
+        help="Of the backbone's weights; auto: bf16 where it is faster here; int8: linear layers in "
+        "int8, all else in fp32 (on CPUs).",
+    ),
+]
 AdapterName = Annotated[
     Path | None, typer.Option("--adapter", metavar="DIR", help="Default: the one that is served.")
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.options import BackboneName, Device, DtypeName, open_service
+from commands.options import AnsweringDtype, BackboneName, Device, open_service
 from core.errors import QuintetError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def serve(
     manage_adapters: Annotated[
         bool, typer.Option("--manage-adapters", help="Let clients load and unload adapters.")
     ] = False,
-    dtype: DtypeName = "auto",
+    dtype: AnsweringDtype = "auto",
     device: Device = "auto",
 ) -> None:
     """Serve the tasks over HTTP: OpenAI's routes, a typed route a task, MCP. Ctrl-C or SIGTERM ends it."""

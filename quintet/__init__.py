@@ -165,6 +165,7 @@ def evaluate(
         bundled=_text(apps.samples_if_any(task, "train")),
         adapter=Path(adapter) if adapter else None,
         against=tuple(against),
+        backbone=_text(backbone),
         layout=Layout(columns=columns or {}, labels=labels or {}, encoding=encoding),
         limit=limit,
         split=split,

@@ -107,11 +107,13 @@ def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
         )
     ]
     adapters = {name: tmp_path / name for name in "ab"}
-    names = [name for name in serving.SYSTEMS if name not in OPTIONAL]
+    others = (*OPTIONAL, "quintet in int8")
+    names = [name for name in serving.SYSTEMS if name not in others]
     served = serving.compare(order.backbone, adapters, [requests], names=names, rounds=1)
     assert [one.name for one in served] == names
     assert all(one.same == len(requests) for one in served)
     assert len({one.tokens for one in served}) == 1
+    assert serving.InInt8(order.backbone, adapters).answer(requests).tokens > 0
 
 
 def test_a_missing_peer_is_told_and_closed_traffic_has_one_more(monkeypatch):

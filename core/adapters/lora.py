@@ -112,6 +112,8 @@ class AdapterStack:
     def _attach(self, name: str, config: peft.LoraConfig, *, trainable: bool, seed: int) -> str:
         """Attach under a key that no other stack on this backbone uses."""
         routing, device = self.routing, self._backbone.device
+        if trainable and self._backbone.dtype == "int8":
+            raise BadSetting("A backbone in int8 answers and cannot learn. Take --dtype fp32.")
         routing.made += 1
         # PEFT warns of short names, torch forbids dots in them.
         key = f"task-{name.replace('.', '_')}-{routing.made}"

@@ -67,6 +67,9 @@ class Factors:
 
     def add(self, y: Tensor, x: Tensor, blocked: Tensor | None = None) -> None:
         """Onto y (tokens, out), from x (tokens, in); `blocked` (tokens, ranks) are left out."""
+        if len(x) == 1 and y.dtype == x.dtype == self.first.dtype and blocked is None:
+            y[0].addmv_(self.second.t(), torch.mv(self.first, x[0]))
+            return
         hidden = torch.nn.functional.linear(x.to(self.first.dtype), self.first)
         if blocked is not None:
             hidden.masked_fill_(blocked, 0)
@@ -95,9 +98,9 @@ class Stack:
         mine = [key for key in self.keys if isinstance(layer, Linear) and key in layer.lora_A]
         if not mine:
             return None
-        base = layer.get_base_layer()
-        dtype = base.weight.dtype if base.weight.is_floating_point() else torch.float32
-        options: Any = {"dtype": dtype, "device": base.weight.device}
+        weight = layer.get_base_layer().weight
+        dtype = weight.dtype if weight.is_floating_point() else torch.float32
+        options: Any = {"dtype": dtype, "device": weight.device}
         first = torch.zeros(self._ranks, layer.in_features, **options)
         second = torch.zeros(self._ranks, layer.out_features, **options)
         for key in mine:

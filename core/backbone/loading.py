@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Dtype = Literal["auto", "fp32", "bf16", "fp16"]
+Dtype = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _TORCH = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _SMALL = 50_000_000
 """Below this many weights calls cost more than arithmetic, and 'auto' stays with fp32."""
@@ -48,7 +48,11 @@ class Backbone:
 
     @property
     def dtype(self) -> str:
-        """Of the weights: fp32, bf16 or fp16."""
+        """Of the weights: fp32, bf16, fp16 or int8."""
+        from core.backbone import int8
+
+        if int8.layers(self.model):
+            return "int8"
         name = str(self.model.dtype).removeprefix("torch.")
         return next((short for short, long in _TORCH.items() if long == name), name)
 
@@ -60,13 +64,16 @@ class Backbone:
     @property
     def size(self) -> int:
         """Parameters, tied ones counted once."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        from core.backbone import int8
+
+        return sum(one.numel() for one in self.model.parameters()) + int8.size(self.model)
 
 
 def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:
     """A causal language model from a folder, a `.gguf` file or a hub id.
 
     With dtype 'auto' a backbone of 50 M weights or more is loaded in bf16 where that is faster here.
+    With 'int8' it answers and cannot learn: linear layers are in int8, all else in fp32.
     Raises `MissingBackbone` and `Damaged`.
     """
     path = Path(source)
@@ -83,6 +90,10 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
         if files
         else identity.fingerprint(model, tokenizer)
     )
+    if dtype == "int8":
+        from core.backbone import int8
+
+        int8.quantize(model)
     return Backbone(
         model=model.eval().to(device), tokenizer=tokenizer, name=name_of(source), fingerprint=mark
     )
@@ -156,9 +167,13 @@ def _is_gguf(path: Path) -> bool:
 
 def _pick(dtype: Dtype, origin: _Origin, device: str) -> str:
     """The dtype to load in: fp32, bf16 or fp16."""
+    if dtype == "int8":
+        if device != "cpu":
+            raise BadSetting(f"dtype int8 is for the CPU, not for {device}. Take bf16 or fp16.")
+        return "fp32"
     if dtype != "auto":
         if dtype not in _TORCH:
-            raise BadSetting(f"dtype is {dtype!r}; it must be auto, {', '.join(_TORCH)}.")
+            raise BadSetting(f"dtype is {dtype!r}; it must be auto, {', '.join(_TORCH)}, int8.")
         return dtype
     from core import hardware
 

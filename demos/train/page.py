@@ -159,24 +159,22 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     with frame.say(gr.Accordion(open=False), label=words.CONSOLE):
         console = gr.HTML("", elem_classes="bare")
     timer = gr.Timer(_EVERY, active=False)
-    show = _showing(frame)
+    tasks, show = frame.service.tasks, _showing(frame)
 
     def listed(folder: str = "", name: str | None = None) -> list[Any]:
         """The choices, with the run that was started, was chosen, or goes on, or is newest, chosen."""
-        names = [run.name for run in known(frame.service.tasks)]
-        wanted = (
-            name_of(folder) if folder else name if name in names else going(frame.service.tasks)
-        )
+        names = [run.name for run in known(tasks)]
+        wanted = name_of(folder) if folder else name if name in names else going(tasks)
         value = wanted or next(iter(names), None)
         return [gr.update(choices=names, value=value), *show(value)]
 
     shown_parts = [view, console, timer, stop, resume, use, report]
-    gr.on(None, listed, None, [chosen, *shown_parts], **_QUIET)
     parts = [chosen, *shown_parts]
+    gr.on(None, listed, None, parts, **_QUIET)
     again.click(lambda name: listed("", name), chosen, parts, **_QUIET)
     # One that was started elsewhere, such as on the page of feedback, is what somebody comes to see.
     tab.select(lambda name: listed("", going(tasks) or name), chosen, parts, **_QUIET)
-    started.change(listed, started, [chosen, *shown_parts], **_QUIET)
+    started.change(listed, started, parts, **_QUIET)
     chosen.input(show, chosen, shown_parts, **_QUIET).then(
         lambda: ("", ""), None, [done, page], **_QUIET
     )

@@ -14,12 +14,13 @@ from finetune.data.examples import Reading
 from finetune.data.splits import read_test, training_examples
 
 if TYPE_CHECKING:
+    from core.application import Application
     from core.service import Service
     from finetune.evaluation.comparison import Evaluation, System
     from finetune.report.results import Results
     from finetune.report.words import Language
 
-OTHERS = ("base", "baselines")
+OTHERS = ("base", "baselines", "fp32")
 Told = Callable[[int, int], None]
 
 
@@ -35,8 +36,10 @@ class Order:
     """Default: the one that is served."""
     bare: bool = False
     """Judge the backbone without an adapter."""
-    against: tuple[str, ...] = OTHERS
-    """Among 'base', 'baselines' and folders of adapters."""
+    against: tuple[str, ...] = ("base", "baselines")
+    """Among 'base', 'baselines', 'fp32' (the subject itself on the backbone in fp32) and folders of adapters."""
+    backbone: str | None = None
+    """By which it is loaded again, in fp32."""
     layout: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
     split: str | None = None
@@ -51,7 +54,8 @@ class Order:
         for name in self.against:
             if name not in OTHERS and not Path(name).is_dir():
                 raise BadSetting(
-                    f"--against names {name!r}; it takes base, baselines and folders of adapters."
+                    f"--against names {name!r}; it takes base, baselines, fp32 and folders of "
+                    "adapters."
                 )
 
 
@@ -141,7 +145,20 @@ def _systems(service: Service, order: Order, folder: Path | None) -> list[System
         for one in order.against
         if one not in OTHERS
     ]
+    if "fp32" in order.against:
+        found.append(System("fp32", "adapter", _in_fp32(service, order, folder)))
     if folder is None:
         return [*found, base]
     subject = System("adapter", "adapter", service.application(name, folder))
     return [*([base] if "base" in order.against else []), *found, subject]
+
+
+def _in_fp32(service: Service, order: Order, folder: Path | None) -> Application[Any]:
+    """What the subject is, computed in fp32."""
+    from core import opening
+
+    if service.engine.backbone.dtype == "fp32":
+        raise BadSetting("--against fp32 compares with itself. Add --dtype int8, bf16 or fp16.")
+    device = str(service.engine.backbone.device)
+    full = opening.open_service(service.tasks, order.backbone, device=device, dtype="fp32")
+    return full.application(order.task.name, folder) if folder else full.bare(order.task.name)
