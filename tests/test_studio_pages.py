@@ -200,7 +200,7 @@ def test_a_training_is_watched_stopped_found_again_and_served(visit, service):
     visit.shows("stopped; it can go on")
     expect(curves_of(visit).filter(has_text="Validation")).to_be_visible()
     visit.press("Go on")
-    visit.shows("done")
+    visit.page.locator(".badge.done:visible").wait_for(timeout=5 * WAIT)  # it is scored as well
     visit.press("Show the report")
     visit.page.frame_locator("iframe").get_by_role("heading", name="Spam").first.wait_for()
     visit.page.get_by_label("Runs to compare").click()
