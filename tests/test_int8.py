@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import quintet
+from commands import options
 from core import backbone as backbones
 from core.adapters.lora import AdapterStack
 from core.backbone import int8
@@ -172,3 +173,11 @@ def test_an_evaluation_holds_it_against_fp32():
     assert {one.against for one in results.comparisons} == {"base", "fp32"}
     with pytest.raises(BadSetting, match="compares with itself"):
         quintet.evaluate("sentiment", dtype="fp32", **asked)
+
+
+def test_a_cpu_with_seven_bits_is_told_before_it_answers(monkeypatch, capsys):
+    monkeypatch.setattr(int8, "most_of_inputs", lambda: 63)
+    options.open_service("mini", "cpu", "int8")
+    assert "no VNNI" in capsys.readouterr().err
+    options.open_service("mini", "cpu", "fp32")
+    assert not capsys.readouterr().err
