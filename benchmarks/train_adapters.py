@@ -109,6 +109,15 @@ SECOND: Mapping[str, Mapping[str, Sequence[Part]]] = {
             Part(path="spam/enron_spam", rows=1_500, skip=800),
             Part(path=OWN_SPAM, rows=164),
         ),
+        "generation": (
+            Part(
+                path="generation/e2e_nlg",
+                rows=8_000,
+                skip=5_000,
+                seed="0-generation/e2e_nlg",
+                rename=E2E,
+            ),
+        ),
     },
     "gemma3": {
         "sentiment": (
