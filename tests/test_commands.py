@@ -171,6 +171,10 @@ def test_bad_data_is_one_line_and_nothing_half_written(command, name, tmp_path, 
         (("data", "check", "nowhere.csv", "--task", "spam"), ("No file or folder",)),
         (("adapters", "show", "spam@9"), ("No version",)),
         (("pretrain", "--preset", "huge"), ("No texts",)),
+        (
+            ("pretrain", "--data", str(ROOT / "docs"), "--tokenizer", "runs/none"),
+            ("No tokenizer in runs/none", "quintet tokenizer train"),
+        ),
         (("predict", "qa", "Who?", "--pasage", "x"), ("flag --pasage", "Did you mean 'passage'")),
         (
             ("predict", "qa", "--input", "a.csv", "--output", "b.csv", "--passage", "x"),

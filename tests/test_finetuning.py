@@ -17,11 +17,11 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaC
 import apps
 from core import backbone as backbones
 from core.adapters import registry
-from core.adapters.passport import Passport
+from core.adapters.passport import Passport, read_passport
 from core.application import Application
 from core.engine.engine import Engine
 from core.engine.prompting import Encoded
-from core.errors import BadData, BadSetting, Mismatch
+from core.errors import BadData, BadSetting, Busy, Mismatch
 from core.service import Service
 from finetune.data.examples import read_examples
 from finetune.data.training_data import Request, gather, run_folder
@@ -359,6 +359,14 @@ def test_a_run_killed_before_its_first_checkpoint_may_be_resumed(tmp_path):
     assert run_folder("sentiment", tmp_path, resume=True) == tmp_path
     with pytest.raises(BadSetting, match="is not empty"):
         run_folder("sentiment", tmp_path, resume=False)
+
+
+def test_a_run_that_ended_while_the_weights_were_read_is_not_written_over(tmp_path, tokenizer):
+    first = asked(tmp_path, settings={"max_steps": 2})
+    passport = learned(first, backbones.create("nano", tokenizer))
+    with pytest.raises(Busy, match=r"has trained in .*run meanwhile.*another --output"):
+        learned(asked(tmp_path, settings={"max_steps": 3}), backbones.create("nano", tokenizer))
+    assert read_passport(first.output / "adapter") == passport
 
 
 def test_the_seed_that_validated_best_is_told(tmp_path, backbone):

@@ -115,7 +115,10 @@ def documents(parts: Sequence[Part], tasks: Mapping[str, Task[Any]]) -> tuple[li
             kept, apart = _apart(one, found)
             train, held_out = train + kept * one.repeat, held_out + apart
     if not train or not held_out:
-        raise BadData("The sources hold no documents to learn from, or none to validate on.")
+        raise BadData(
+            "The sources hold no documents to learn from, or none to validate on: "
+            "two are the least. A row is a document, and so is a .txt file."
+        )
     return train, held_out
 
 

@@ -13,7 +13,7 @@ from core import store
 from core.adapters import registry
 from core.adapters.passport import Passport, read_passport
 from core.engine.engine import Engine
-from core.errors import BadSetting, Mismatch, MissingAdapter
+from core.errors import BadSetting, Busy, Mismatch, MissingAdapter
 from core.task import In, Task
 from finetune.data import layout_of
 from finetune.data.training_data import RUNS, Request, Splits
@@ -125,6 +125,9 @@ def _fitted(request: Request[In], engine: Engine) -> Request[In]:
 
 
 def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:
+    """Under the folder's lock, so that a run that ended while the weights were read is seen."""
+    if not request.resume and (folder / "config.yaml").is_file():
+        raise Busy(f"Another process has trained in {folder} meanwhile. Give another --output.")
     if request.start and not (folder / START).is_dir():
         with store.new_folder(folder / START) as kept:
             shutil.copytree(request.start, kept, dirs_exist_ok=True)

@@ -11,9 +11,10 @@ import yaml
 from core import backbone as backbones
 from core import store
 from core.backbone import tokenizer as tokenizers
-from core.errors import BadSetting
+from core.errors import BadSetting, Busy, MissingBackbone
 from core.task import Task
 from finetune.data import corpus
+from finetune.data.training_data import RUNS
 from finetune.training import checkpoint, processes
 from finetune.training.language_modeling import pretrain
 from finetune.workflows import progress
@@ -42,7 +43,7 @@ def run(
         raise BadSetting("No texts to learn from. Give --data DIR, or `data:` in a file as -c.")
     if (output / "log.jsonl").is_file() and not resume:
         raise BadSetting(f"{output} holds a run. Go on with --resume, or give another --output.")
-    tokenizer: Any = tokenizers.load(tokenizer_folder)
+    tokenizer = _tokenizer(tokenizer_folder)
     processes.by_first(lambda: _tokenise(settings, tasks, tokenizer, output, console))
     packed = corpus.open_corpus(output / "tokens")
     backbone = backbones.create(settings.preset, tokenizer, seed=settings.seed)
@@ -58,9 +59,7 @@ def run(
             output,
             device=device,
             resume=resume,
-            begun=lambda: store.write_text(
-                output / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"))
-            ),
+            begun=lambda: _describe(settings, output, resume=resume),
             report=seen,
         )
     if not processes.first():
@@ -70,6 +69,23 @@ def run(
     console.print(
         f"{state.step} steps, {state.tokens:,} tokens, {state.seconds / 60:.0f} min: {measured}"
     )
+
+
+def _tokenizer(folder: str) -> Any:
+    """Of a folder or hub id; a folder of runs that is missing is not looked for on the hub."""
+    if Path(folder).parent == RUNS and not Path(folder).is_dir():
+        raise MissingBackbone(
+            f"No tokenizer in {folder}. Train it: quintet tokenizer train --data DIR"
+            f" --output {folder}, or name another as --tokenizer."
+        )
+    return tokenizers.load(folder)
+
+
+def _describe(settings: PretrainSettings, output: Path, *, resume: bool) -> None:
+    """Under the folder's lock, so that a run that began or ended meanwhile is seen."""
+    if not resume and (output / "log.jsonl").is_file():
+        raise Busy(f"Another process has trained in {output} meanwhile. Give another --output.")
+    store.write_text(output / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json")))
 
 
 def _tokenise(
