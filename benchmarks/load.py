@@ -65,27 +65,23 @@ class Found:
         }
 
 
-def measure(backbone: str, asked: Sequence[Asked], *, clients: int, each: int) -> Found:
-    """Each of so many clients asks so many times, one after another, what chance picks."""
-    with _service(backbone) as (address, process):
+def measure(
+    backbone: str, asked: Sequence[Asked], *, clients: int, each: int, dtype: str = "fp32"
+) -> Found:
+    """Each of so many clients asks so many times, one after another, what chance picks.
+
+    In fp32 no answer may differ; bf16 rounds by what else is in the batch.
+    """
+    with _service(backbone, dtype) as (address, process):
         return asyncio.run(_attack(address, process, asked, clients, each))
 
 
 @contextmanager
-def _service(backbone: str) -> Iterator[tuple[str, psutil.Process]]:
+def _service(backbone: str, dtype: str) -> Iterator[tuple[str, psutil.Process]]:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port = bound.getsockname()[1]
-    command = [
-        "serve",
-        "--backbone",
-        backbone,
-        "--port",
-        str(port),
-        "--rate",
-        "0",
-        "--device",
-        "cpu",
-    ]
+    command = ["serve", "--backbone", backbone, "--dtype", dtype, "--device", "cpu"]
+    command += ["--port", str(port), "--rate", "0"]
     running = subprocess.Popen(
         [sys.executable, "-m", "quintet", *command],
         stdout=subprocess.DEVNULL,

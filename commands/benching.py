@@ -10,6 +10,7 @@ import typer
 
 from commands import bench_traffic
 from commands.options import (
+    AnsweringDtype,
     BackboneName,
     Data,
     Json,
@@ -163,13 +164,14 @@ def bench_load(
     length: Annotated[
         int, typer.Option("--length", min=1, help="Tokens that a free answer has at most.")
     ] = 16,
+    dtype: AnsweringDtype = "fp32",
     json: Json = False,
 ) -> None:
     """Many clients at once against the HTTP service: latency, refusals, memory, answers."""
     from benchmarks import load
 
     asked = bench_traffic.bodies(_folder(backbone), rows, length)
-    found = load.measure(_folder(backbone), asked, clients=clients, each=each).row()
+    found = load.measure(_folder(backbone), asked, clients=clients, each=each, dtype=dtype).row()
     if json:
         typer.echo(dumped(found))
         return
