@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import time
 from pathlib import Path
 
@@ -118,9 +120,19 @@ def test_a_job_prints_ends_and_is_found_again_without_memory():
         jobs.find("../x")
 
 
-def test_a_job_has_a_session_of_its_own_and_ctrl_c_ends_it():
-    job = jobs.start(["feedback", "list"])
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_job_has_a_session_of_its_own_and_is_stopped(handler):
+    """Also from pages that ignore Ctrl-C themselves, as whatever a script starts in the background does."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = str(bound.getsockname()[1])
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        job = jobs.start(["demo", "--no-browser", "--backbone", "mini", "--port", port])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert os.getsid(job.process) == job.process != os.getsid(0)
+    time.sleep(1)
+    assert job.running
     job.stop()
     assert ended(job).succeeded is False
 

@@ -89,6 +89,13 @@ def command(arguments: Sequence[str]) -> str:
     return shlex.join(["quintet", *arguments])
 
 
+_QUINTET = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('quintet', run_name='__main__', alter_sys=True)"
+)
+"""`python -m quintet` that Stop reaches, also where the pages were started in the background, deaf to Ctrl-C."""
+
+
 def start(arguments: Sequence[str]) -> Job:
     """Start `quintet ARGUMENTS` in a session of its own: no Ctrl-C of the pages reaches it."""
     now = datetime.now(UTC)
@@ -97,7 +104,7 @@ def start(arguments: Sequence[str]) -> Job:
     folder.mkdir(parents=True)
     with (folder / _CONSOLE).open("wb") as console:
         process = subprocess.Popen(
-            [sys.executable, "-m", "quintet", *arguments],
+            [sys.executable, "-c", _QUINTET, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
