@@ -34,7 +34,7 @@ SETTINGS = FinetuneSettings(
     eval_on_start=False,
     save_steps=10_000,
 )
-_SECONDS = 45.0
+_SECONDS = 30.0
 """Training of one task; with scoring, five take under eight minutes of two old cores."""
 _PROBE = 1024
 """Tokens of the batch that is timed to plan."""
