@@ -82,15 +82,14 @@ def evaluate(
 ) -> None:
     """Score an adapter beside what costs nothing, with intervals and paired tests; report it."""
     wanted = Wanted(backbone, device, dtype, output, language, as_json)
-    if output:
-        check_writable(output)
+    wanted.check()
     if matrix:
         _matrix(task, limit or _MATRIX_ROWS, wanted)
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
-    from finetune.workflows.evaluating import Order
+    from finetune.workflows import evaluating
 
-    order = Order(
+    order = evaluating.Order(
         task=the_task(task),
         sources=tuple(data or [bundled(task, "test")]),
         bundled=bundled_if_any(task, "train"),
@@ -129,6 +128,11 @@ class Wanted(NamedTuple):
         """The systems that `against` names, or those of a report."""
         given = ("base,baselines" if self.report else "") if against is None else against
         return tuple(filter(None, given.split(",")))
+
+    def check(self) -> None:
+        """Raise `BadSetting` where the output cannot be written, before any work."""
+        if self.output:
+            check_writable(self.output)
 
     def service(self) -> Service:
         """Opened; this loads the backbone."""

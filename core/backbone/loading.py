@@ -254,7 +254,9 @@ def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
     """
     import copy
 
-    if wrapped := _wrapped(backbone.model):
+    layers = backbone.model.named_modules()
+    # PEFT keeps the layer of the model in `base_layer`.
+    if wrapped := next((name for name, layer in layers if hasattr(layer, "base_layer")), None):
         raise BadSetting(
             f"{backbone.name!r} holds adapters, in {wrapped} first, and cannot be saved with them. "
             "Load the backbone again, or save it before it gets an adapter."
@@ -265,12 +267,6 @@ def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
         model.save_pretrained(temporary)
         backbone.tokenizer.save_pretrained(temporary)
         store.write_json(temporary / "quintet.json", {"name": backbone.name})
-
-
-def _wrapped(model: Any) -> str | None:
-    """The first layer that an adapter has wrapped; PEFT keeps the one of the model in `base_layer`."""
-    layers = model.named_modules()
-    return next((name for name, layer in layers if hasattr(layer, "base_layer")), None)
 
 
 def shipped(*, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:
