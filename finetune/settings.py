@@ -35,6 +35,8 @@ class LoopSettings(Settings):
     max_steps: int = Field(-1, ge=-1)
     """Optimizer steps; -1 follows `num_train_epochs`."""
     num_train_epochs: float = Field(3.0, gt=0)
+    max_minutes: float = Field(0.0, ge=0)
+    """Minutes after which the schedule has run out, whatever steps were made; 0 sets no limit."""
     gradient_accumulation_steps: int = Field(1, ge=1)
     warmup_steps: float = Field(0.05, ge=0)
     """Steps, or below 1 the share of all steps."""

@@ -258,6 +258,22 @@ def test_the_steps_follow_from_the_epochs(changes, steps):
     assert language_modeling.steps_of(settings, windows) == steps
 
 
+def test_a_run_of_minutes_comes_to_the_end_of_its_schedule(packed, tokenizer, tmp_path):
+    changes = {"max_steps": 100_000, "max_minutes": 0.02, "logging_steps": 1}
+    state, _ = trained(packed, tokenizer, tmp_path, **changes)
+    rates = [line["learning_rate"] for line in logged(tmp_path) if "learning_rate" in line]
+    assert state.finished and 1 < state.step < 100_000
+    assert state.elapsed > 1.2
+    assert rates[-1] < max(rates)
+
+
+def test_minutes_that_suffice_change_nothing(packed, tokenizer, tmp_path):
+    free, _ = trained(packed, tokenizer, tmp_path / "free", max_steps=6)
+    bound, _ = trained(packed, tokenizer, tmp_path / "bound", max_steps=6, max_minutes=60)
+    assert free.step == bound.step == 6
+    assert logged(tmp_path / "free") == logged(tmp_path / "bound")
+
+
 def step_with(rows: int, accumulate: int, packed, tokenizer, folder: Path):
     """One step of plain descent, whose size is that of the gradient."""
     backbone = backbones.create("nano", tokenizer)

@@ -42,6 +42,9 @@ class State:
     skipped: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    """Of the steps alone."""
+    elapsed: float = 0.0
+    """Validation and saving included."""
     finished: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
     guard: dict[str, Any] = field(default_factory=dict)

@@ -136,9 +136,11 @@ class _Loop(Generic[Batch]):
     def _steps(self) -> None:
         if self.settings.eval_on_start and self.state.step == 0 and not self.state.finished:
             self._validate()
-        while not self.state.finished and self.state.step < self.job.steps:
+        while not self.state.finished and self._due() < self.job.steps:
+            began = time.perf_counter()
             self._step()
             self._after_step()
+            self.state.elapsed += time.perf_counter() - began
             if self._asked_to_stop() and not self.state.finished:
                 self._save()
                 raise Interrupted(self.job.folder, self.state.step)
@@ -154,6 +156,14 @@ class _Loop(Generic[Batch]):
         if processes.first():
             checkpoint.cut_log(self.job.folder / "log.jsonl", self.state.step if found else -1)
 
+    def _due(self) -> int:
+        """The step that the schedule has come to: by steps made, or by the time they took."""
+        limit = 60 * self.settings.max_minutes
+        if not limit:
+            return self.state.step
+        elapsed = processes.by_first(lambda: self.state.elapsed)
+        return max(self.state.step, int(elapsed / limit * self.job.steps))
+
     def _asked_to_stop(self) -> bool:
         """Whether any process was: all of them end after the same step."""
         asked = torch.tensor(float(self.stopped()), device=self.device)
@@ -163,7 +173,7 @@ class _Loop(Generic[Batch]):
 
     def _step(self) -> None:
         start, step = time.perf_counter(), self.state.step
-        self._set_rates(self.share(step))
+        self._set_rates(self.share(self._due()))
         self.model.train()
         nats, learned, read = self._gradients(self.job.batches(step))
         mean = nats / max(learned, 1)
@@ -218,7 +228,7 @@ class _Loop(Generic[Batch]):
         speed = read / seconds
         share = self.job.flops_per_token * speed / self.machine.peak_flops(self.bf16)
         if self.state.step % self.settings.logging_steps == 0 or self.state.step == 1:
-            rate = self.rates[0] * self.share(self.state.step - 1)
+            rate = self.optimizers[0].param_groups[0]["lr"]
             self._log(loss=loss, grad_norm=norm, learning_rate=rate, tokens_per_second=round(speed))
         self.report(
             Progress(
