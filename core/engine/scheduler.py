@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from core.engine.forward import Forward
 
+_GPU_CHUNK = 8192
+"""Tokens of prompts that a GPU reads in about the time of one token."""
 _LOOKED_AT = 64
 """Waiting rows among which those are looked for that fit into one pass."""
 
@@ -48,7 +50,9 @@ class Scheduler:
     def __init__(self, forward: Forward, ends: frozenset[int], limits: Limits) -> None:
         self._forward, self._ends, self.limits = forward, ends, limits
         size = forward.backbone.size
-        self.chunk = limits.prefill_tokens or min(4096, max(512, int(5e10 / size)))
+        quick = forward.backbone.device.type != "cpu"
+        usual = _GPU_CHUNK if quick else min(4096, max(512, int(5e10 / size)))
+        self.chunk = limits.prefill_tokens or usual
         self.prefixes = Prefixes()
         self.waiting: list[Row] = []
         self._batches: dict[Group, Batch] = {}
