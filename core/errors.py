@@ -37,6 +37,10 @@ class BadInput(QuintetError):
     """A text that an application cannot answer."""
 
 
+class TooLong(BadInput):
+    """A text that does not fit, even with what may be cut taken away."""
+
+
 class MissingAdapter(QuintetError):
     """No adapter is installed or shipped under this name."""
 

@@ -23,6 +23,7 @@ from core.engine.engine import Engine
 from core.engine.prompting import Encoded
 from core.errors import BadData, BadSetting, Busy, Mismatch
 from core.service import Service
+from core.task import Example
 from finetune.data.examples import read_examples
 from finetune.data.training_data import Request, gather, run_folder
 from finetune.settings import FinetuneSettings
@@ -241,6 +242,19 @@ def test_written_answers_end_in_end_of_text(tmp_path, backbone, name, ends):
     request = asked(tmp_path, task=name)
     seen = finetuning.look(request, Engine(backbone), gather(request))
     assert seen.ends == ends
+
+
+def test_a_question_that_is_too_long_by_itself_is_left_out(tmp_path, backbone):
+    task = apps.load("qa")
+    rows = [("What is it?", "It is a mill."), ("why " * 400, "It is a mill.")]
+    examples = [
+        Example(input=task.input(question=question, passage=passage), answers=("a mill",))
+        for question, passage in rows
+    ]
+    settings = FinetuneSettings(max_length=64)
+    short, long = dry_run.encode(task, examples, backbone, settings)
+    assert len(short.input_ids) > short.answer_start
+    assert dry_run.learnable([short, long], 0.5) == [short]
 
 
 def test_rows_with_nothing_to_learn_are_an_error():

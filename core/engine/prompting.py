@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import BadInput, BadSetting
+from core.errors import BadInput, BadSetting, TooLong
 from core.task import Choice, Example, In, Span, Task, separator
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _cut(
     """The longest part of the field `task.shorten` that fits, and its ids."""
     text = getattr(input, task.shorten, None)
     if not isinstance(text, str) or not text:
-        raise BadInput(_too_long(task, len(task.prompt(input)), room))
+        raise TooLong(_too_long(task, len(task.prompt(input)), room))
     # What is continued keeps its end; what is read keeps its beginning.
     continued = task.prompt(input) == text
 
@@ -117,7 +117,7 @@ def _cut(
     cut = _least(longest - 1, lambda index: len(encode(keep(longest - index))) <= room)
     ids = encode(shorter := keep(longest - cut))
     if len(ids) > room:
-        raise BadInput(_too_long(task, len(task.prompt(input)), room))
+        raise TooLong(_too_long(task, len(task.prompt(input)), room))
     return shorter, ids
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from core.application import Application
 from core.backbone import Backbone
 from core.engine.engine import Engine
-from core.engine.prompting import Encoded, encode_example
-from core.errors import BadData
+from core.engine.prompting import Encoded, encode_example, first_token
+from core.errors import BadData, TooLong
 from core.task import Choice, Example, In, Task
 from finetune.data.examples import Reading
 from finetune.settings import FinetuneSettings
@@ -80,12 +80,20 @@ class Preview:
 def encode(
     task: Task[In], examples: Sequence[Example[In]], backbone: Backbone, settings: FinetuneSettings
 ) -> list[Encoded]:
-    """Token rows of all examples, each in at most `row_length` tokens."""
+    """Token rows of all examples, each in at most `row_length` tokens.
+
+    One whose question alone is longer has nothing to learn: `learnable` leaves it out.
+    """
     tokenizer, context = backbone.tokenizer, row_length(backbone, settings)
-    return [
-        encode_example(task, example, tokenizer, context, around_answer=True)
-        for example in examples
-    ]
+    nothing = Encoded([first_token(tokenizer)], answer_start=1)
+
+    def encoded(example: Example[In]) -> Encoded:
+        try:
+            return encode_example(task, example, tokenizer, context, around_answer=True)
+        except TooLong:
+            return nothing
+
+    return [encoded(example) for example in examples]
 
 
 def row_length(backbone: Backbone, settings: FinetuneSettings) -> int:
@@ -149,7 +157,7 @@ def preview(
         steps=steps,
         seconds=_forecast(task, validation, engine, batches, settings, steps),
         memory=needed,
-        sample=_shown(rows[0], backbone),
+        sample=_shown(batches.rows[0], backbone),
     )
 
 
