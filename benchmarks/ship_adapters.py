@@ -1,7 +1,7 @@
 """Make trained adapters ready to ship: `python benchmarks/ship_adapters.py smollm2 --runs runs/adapters`.
 
 Weights are stored in fp16, passports are made anew with the hashes of the rows that were learned, and
-the folders lie under `--output` as `BACKBONE/TASK`. Of several passes the last one that is whole is taken.
+the folders lie under `--output` as `BACKBONE/TASK`. A further pass that is whole is taken before the first.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def publish(folder: Path, target: Path, runs: Path) -> None:
 
 
 def _below_rows(path: Path) -> str:
-    """`second/rows/spam/0-sms_spam.jsonl`, from the folder of the backbone's runs on."""
+    """`further/rows/spam/0-sms_spam.jsonl`, from the folder of the backbone's runs on."""
     parts = path.parts
     if "rows" not in parts:
         return "/".join(("rows", *parts[-2:]))
@@ -74,15 +74,14 @@ def main() -> int:
     tasks = {name: apps.load(name) for name in apps.names()}
     service = Service(backbones.load(catalogue.resolve(known.backbone)), tasks)
     for task in known.tasks or tasks:
-        passes = [known.runs / known.backbone / name for name in PASSES]
+        runs = known.runs / known.backbone
+        passes = [runs / name for name in PASSES]
         whole = [one for one in passes if (one / task / "adapter" / PASSPORT).is_file()]
         if not whole:
             continue
         rows = sorted((whole[-1] / "rows" / task).glob("*.jsonl"))
-        run = whole[-1] / task
-        made = ship(service, run, rows, known.output / known.backbone / task)
+        made = ship(service, whole[-1] / task, rows, known.output / known.backbone / task)
         if known.publish:
-            runs = known.runs / known.backbone
             publish(made, store.SHIPPED / "adapters" / known.backbone / task, runs)
         sys.stdout.write(f"{made}\n")
     return 0
