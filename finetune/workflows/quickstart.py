@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,10 @@ from rich.table import Table
 
 from core import store
 from core.engine.engine import Engine
-from core.engine.prompting import Encoded
 from core.task import Task
 from finetune.data.training_data import Request, Splits, gather
 from finetune.report import score_table
 from finetune.settings import FinetuneSettings
-from finetune.training import dry_run
-from finetune.training.collation import answer_loss, collate
 from finetune.workflows import finetuning
 from finetune.workflows.finetuning import Run
 
@@ -33,11 +30,9 @@ SETTINGS = FinetuneSettings(
     early_stopping_patience=2,
     eval_on_start=False,
     save_steps=10_000,
+    max_minutes=0.5,
 )
-_SECONDS = 30.0
-"""Training of one task; with scoring, five take under eight minutes of two old cores."""
-_PROBE = 1024
-"""Tokens of the batch that is timed to plan."""
+"""Half a minute of training a task; with scoring, five take under eight minutes of two old cores."""
 Samples = Callable[[str, str], Path]
 """Task name and split → the file of bundled rows."""
 
@@ -79,10 +74,13 @@ def run(
 ) -> list[Story]:
     """One story a task, printed as it is told, and one table at the end; all lies under `root`."""
     asked = [_request(task, samples, engine, root, seed) for task in tasks.values()]
-    planned = _planned(asked, engine, console)
+    console.print(
+        f"{len(asked)} tasks on {engine.backbone.name}: at most {60 * SETTINGS.max_minutes:.0f} s of "
+        "fine-tuning each, and up to twice as long to score it before and after.\n"
+    )
     stories = []
-    for request, splits in planned:
-        story = _tell(request, splits, engine, console)
+    for request in asked:
+        story = _tell(request, gather(request), engine, console)
         results = story.run.results
         console.print(score_table.table(results))
         console.print(f"{results.verdict.sentence}\n{story.change}", markup=False)
@@ -106,51 +104,6 @@ def _request(
         start=finetuning.warm_start(task, engine, settings),
         command=f"quintet quickstart --seed {seed}",
     )
-
-
-def _planned(
-    asked: Sequence[Request[Any]], engine: Engine, console: Console
-) -> list[tuple[Request[Any], Splits[Any]]]:
-    """Each request with its rows, in as many epochs as its share of the time allows; says how long."""
-    speed, planned, seconds = _tokens_per_second(engine), [], 0.0
-    for request in asked:
-        splits = gather(request)
-        rows = dry_run.encode(
-            request.task, splits.train.examples, engine.backbone, request.settings
-        )
-        a_pass = sum(len(row.input_ids) for row in rows) / speed
-        epochs = min(SETTINGS.num_train_epochs, _SECONDS / a_pass)
-        seconds += epochs * a_pass
-        settings = request.settings.model_copy(update={"num_train_epochs": epochs})
-        planned.append((replace(request, settings=settings), splits))
-    console.print(
-        f"{len(planned)} tasks on {engine.backbone.name} at about {speed:.0f} tokens/s: "
-        f"{_minutes(seconds)} of fine-tuning, and about as long again to score before and after.\n"
-    )
-    return planned
-
-
-def _tokens_per_second(engine: Engine) -> float:
-    """Forward and backward through a trial adapter, the second of two batches of one size."""
-    import torch
-
-    length = min(64, engine.backbone.context)
-    rows = max(1, _PROBE // length)
-    ids = torch.randint(0, engine.backbone.model.config.vocab_size, (rows, length))
-    encoded = [Encoded(row, length - 1) for row in ids.tolist()]
-    engine.adapters.create("trial", seed=0)
-    try:
-        with engine.adapters.training("trial") as model:
-            for _ in range(2):
-                began = time.perf_counter()
-                answer_loss(model, collate(encoded, 0))[0].backward()
-    finally:
-        engine.adapters.delete("trial")
-    return rows * length / (time.perf_counter() - began)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _tell(request: Request[Any], splits: Splits[Any], engine: Engine, console: Console) -> Story:
