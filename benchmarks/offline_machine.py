@@ -221,6 +221,7 @@ def _pretrain(bench: Bench, data: Path, made: Path, minutes: float) -> float:
     target = store.shipped_backbone()
     for file in (run / "backbone").iterdir():
         (target / file.name).write_bytes(file.read_bytes())
+    store.write_json(target / "quintet.json", {"name": catalogue.SHIPPED})
     return (time.monotonic() - began) / 60
 
 

@@ -133,7 +133,7 @@ _ALL = (
         name="mini",
         title="Quintet mini, from random weights",
         languages="English, Chinese",
-        parameters=5_309_696,
+        parameters=30_875_136,
         licence="Apache-2.0",
     ),
 )
