@@ -56,7 +56,7 @@ def test_a_wrong_port_is_refused_before_the_work(port):
 def test_a_login_guards_the_pages_and_their_routes(service):
     blocks = pages.build(service, ["spam"])
     with httpx.Client(base_url=pages.start(blocks, auth=("ann", "secret")), timeout=60) as client:
-        asked = {"data": ["hello"]}
+        asked = {"data": ["hello", {}]}
         assert client.post("gradio_api/run/spam", json=asked).status_code == 401
         assert client.get("config").status_code == 401
         client.post("login", data={"username": "ann", "password": "secret"})
@@ -65,7 +65,7 @@ def test_a_login_guards_the_pages_and_their_routes(service):
 
 
 def test_the_listing_for_curl_is_answered(client, service):
-    found = client.post("gradio_api/run/generation", json={"data": ["I love", "continue"]})
+    found = client.post("gradio_api/run/generation", json={"data": ["I love", "continue", {}]})
     expected = service.application("generation")(text="I love", mode="continue")
     assert found.json()["data"] == [expected.model_dump()]
 
@@ -159,6 +159,19 @@ def test_programs_get_the_same_answer_under_the_name_of_the_task(programs, servi
 def test_the_server_checks_what_programs_send(programs, text, message):
     with pytest.raises(Exception, match=message):
         programs.predict(text=text, api_name="/sentiment")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"adapter": "spam@9"}, "No adapter 'spam@9' on quintet-nano; known: spam@2, "),
+        ({"backbone": "/etc"}, "No backbone '/etc' here"),
+        ({"max_new_tokens": 10_000}, "max_new_tokens is 10000"),
+    ],
+)
+def test_a_program_is_told_who_cannot_answer(programs, options, message):
+    with pytest.raises(Exception, match=message):
+        programs.predict(text="Hello", options=options, api_name="/spam")
 
 
 def test_no_task_and_a_taken_port_are_refused(service, client):

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.application import Application, Prediction
 from core.errors import QuintetError
+from core.service import Service
 from core.task import Input
 from demos.answers.heading import problem
 from demos.answers.programs import programs
@@ -21,6 +22,7 @@ from demos.tasks.controls import chosen as chosen_writing
 from demos.tasks.fields import Form, Turns, checked
 from demos.tasks.last_answers import Given, LastAnswers
 from demos.tasks.newest import Newest, Turn
+from demos.tasks.options import written
 
 NOBODY = "—"
 """Chosen where no second answer is wanted."""
@@ -121,10 +123,23 @@ class Asking:
                     told=None if place else self._remember(request, system, application, given),
                 )
             )
-        listing = programs(_address(request), route_name(self.page), self.page, fields, writing)
+        listing = programs(
+            _address(request), route_name(self.page), self.page, self._whole(fields),
+            written(writing, backbone=self._backbone(service), adapter=answering[0].value),
+        )  # fmt: skip
         titles = _titles(answering)
         for step in _side_by_side(self.lanes, asked, titles):
             yield [*self._head("", listing, who[1]), *step]
+
+    def _whole(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """All fields in their order, as a program gives them; those that are not drawn by default."""
+        kinds = self.frame.service.task(self.page).input.model_fields
+        rest = {name: kind.get_default(call_default_factory=True) for name, kind in kinds.items()}
+        return {name: fields.get(name, rest[name]) for name in kinds}
+
+    def _backbone(self, service: Service) -> str:
+        """Its name where the pages were opened with another one."""
+        return "" if service is self.frame.service else service.engine.backbone.name
 
     def _remember(
         self,

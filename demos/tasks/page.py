@@ -44,7 +44,7 @@ def page(frame: Frame, name: str) -> None:
     else:
         panel(frame, name, [who.by, who.beside])
     api(
-        route(frame.service, name), api_name=route_name(name), api_description=task.description,
+        route(frame.services, name), api_name=route_name(name), api_description=task.description,
         concurrency_limit=_AT_ONCE,
     )  # fmt: skip
 
