@@ -56,9 +56,9 @@ FITTED = Said(
     "该阈值在 {rows} 行数据上拟合，误报率不超过 {rate}。")
 MATTERED = Said("Words that mattered", "起作用的词")
 OCCLUSION = Said(
-    "Occlusion: each word is left out once, and the log-odds compared. Green words spoke for “{answer}”, red ones "
-    "against it.",
-    "遮挡法：逐词删去，比较对数几率。绿色支持“{answer}”，红色反对。")
+    "Occlusion: each word is left out once, and the log-odds compared. Green words spoke for “{answer}”, red and "
+    "dotted ones against it.",
+    "遮挡法：逐词删去，比较对数几率。绿色支持“{answer}”，红色并带点线的反对。")
 NONE_MATTERED = Said(
     "Occlusion: each word was left out once, and no single one changed the answer's log-odds.",
     "遮挡法：逐词删去，没有哪个词单独改变了该答案的对数几率。")

@@ -10,11 +10,11 @@ from core.application import Application, Prediction
 from core.errors import QuintetError
 from core.service import Service
 from core.task import Input
-from demos.answers.heading import problem
 from demos.answers.programs import programs
 from demos.answers.view import Values, View, view
 from demos.door import Component, gr
 from demos.frame import Frame
+from demos.problems import problem
 from demos.routes import route_name
 from demos.said import html
 from demos.tasks.asking import BARE, Asked, System, chosen

@@ -182,11 +182,6 @@ def command(arguments: Sequence[str]) -> str:
     )
 
 
-def problem(error: Exception | str) -> str:
-    """What went wrong, in the error's own words."""
-    return html(str(error), "p", class_="problem", role="alert")
-
-
 def note(said: Said) -> str:
     """What was done."""
     return html(said, "p", role="status")
