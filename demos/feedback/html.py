@@ -17,7 +17,7 @@ from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.task_words import title_of
 from demos.train import runs
-from demos.train.plots import number
+from demos.train.plots import number, score
 
 CSS = """
 .thumbs { align-items: center; gap: .5rem; }
@@ -128,7 +128,7 @@ def _scored(task: Task[Any], folder: Any, naming: Naming) -> str:
     except QuintetError as error:
         return f'<td class="text" colspan="2">{html(problems.said(str(error)))}</td>'
     found = runs.headline(passport.model_dump(), task.select_by.metric)
-    said = f"{html(naming.value(task, found[0]))} {number(found[1])}" if found else "–"
+    said = f"{html(naming.value(task, found[0]))} {score(found[1])}" if found else "–"
     return f'<td class="brief">{escape(passport.created[:10])}</td><td class="brief">{said}</td>'
 
 
