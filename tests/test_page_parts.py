@@ -21,7 +21,7 @@ from core.errors import BadData, BadSetting
 from demos.answers.bars import bars
 from demos.answers.heading import verdict
 from demos.answers.occlusion import log_odds, pieces
-from demos.answers.programs import command, curl
+from demos.answers.programs import Door, command, curl
 from demos.files import tables
 from demos.files.charts import charts
 from demos.files.summary import date_columns, source_columns, summarize
@@ -257,7 +257,7 @@ def test_a_threshold_stands_on_the_bar_of_its_label_alone():
 def test_listings_survive_quotes():
     fields = {"text": 'It\'s <b>\n"new" $HOME', "mode": "continue"}
     words = shlex.split(
-        curl("http://127.0.0.1:7860/", "generation", fields, {}).replace("\\\n", "")
+        curl(Door("http://127.0.0.1:7860/"), "generation", fields, {}).replace("\\\n", "")
     )
     assert json.loads(words[-1]) == {"data": [*fields.values(), {}]}
     said = [fields["text"], "--mode", "continue"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,7 @@ from page_fixtures import pages_home, tiny_service
 
 from core.errors import BadSetting
 from demos import pages, server
+from demos.answers.programs import Door, curl, python
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +56,22 @@ def test_a_wrong_port_is_refused_before_the_work(port):
         server.check_port("127.0.0.1", port)
 
 
-def test_a_login_guards_the_pages_and_their_routes(service):
+def test_a_login_guards_the_pages_and_their_routes(service, tmp_path):
     blocks = pages.build(service, ["spam"])
     with httpx.Client(base_url=pages.start(blocks, auth=("ann", "secret")), timeout=60) as client:
         asked = {"data": ["hello", {}]}
         assert client.post("gradio_api/run/spam", json=asked).status_code == 401
         assert client.get("config").status_code == 401
         client.post("login", data={"username": "ann", "password": "secret"})
-        assert client.post("gradio_api/run/spam", json=asked).status_code == 200
+        found = client.post("gradio_api/run/spam", json=asked)
+        assert found.status_code == 200
+        door, fields = Door(str(client.base_url), "ann"), {"text": "hello"}
+        for run, listing in (("bash", curl), (sys.executable, python)):
+            code = listing(door, "spam", fields, {}).replace("PASSWORD", "secret")
+            told = subprocess.run(
+                [run, "-c", code], capture_output=True, check=True, text=True, cwd=tmp_path
+            ).stdout
+            assert ("'ham'" if run != "bash" else '"ham"') in told
     blocks.close(verbose=False)
 
 

@@ -6,8 +6,9 @@ import json
 import shlex
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
+from core.backbone import catalogue
 from demos import words
 from demos.routes import options_name
 from demos.said import Said, html, same
@@ -21,25 +22,25 @@ _COPY = (
 
 Options = Mapping[str, Any]
 """What `demos.tasks.options.written` makes of the controls."""
+_PASSWORD = "PASSWORD"
 _FLAGS = (
-    "backbone",
-    "max_new_tokens",
-    "temperature",
-    "top_p",
-    "top_k",
-    "repetition_penalty",
-    "seed",
-)
+    "backbone", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed"
+)  # fmt: skip
 """The options that the command has flags for."""
 
 
-def programs(
-    address: str, route: str, page: str, fields: Mapping[str, Any], options: Options
-) -> str:
-    """HTML of three listings that ask what `fields` hold; `address` is where the page was opened."""
+class Door(NamedTuple):
+    """Where the pages were opened, and by whom where they ask for a login."""
+
+    address: str
+    user: str = ""
+
+
+def programs(door: Door, route: str, page: str, fields: Mapping[str, Any], options: Options) -> str:
+    """HTML of three listings that ask what `fields` hold, as `options` say."""
     listings = (
-        (same("curl"), curl(address, route, fields, options)),
-        (same("Python"), python(address, route, fields, options)),
+        (same("curl"), curl(door, route, fields, options)),
+        (same("Python"), python(door, route, fields, options)),
         (words.COMMAND, command(page, fields, options)),
     )
     how = html(words.PROGRAMS_HOW, "p", class_="quiet")
@@ -48,22 +49,30 @@ def programs(
     return how + "".join(_listing(title, code) for title, code in listings)
 
 
-def curl(address: str, route: str, fields: Mapping[str, Any], options: Options) -> str:
+def curl(door: Door, route: str, fields: Mapping[str, Any], options: Options) -> str:
     """The values in their order, as gradio's own route takes them; the options are the last one."""
     body = json.dumps({"data": [*fields.values(), options]}, ensure_ascii=False)
+    login, cookie = "", ""
+    if door.user:
+        login = (
+            f"curl -s -o /dev/null -c cookies.txt {door.address}login \\\n"
+            f"  --data-urlencode {shlex.quote(f'username={door.user}')} -d password={_PASSWORD}\n"
+        )
+        cookie = "-b cookies.txt "
     return (
-        f"curl -s {address}gradio_api/run/{route} \\\n"
+        f"{login}curl -s {cookie}{door.address}gradio_api/run/{route} \\\n"
         f"  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
     )
 
 
-def python(address: str, route: str, fields: Mapping[str, Any], options: Options) -> str:
+def python(door: Door, route: str, fields: Mapping[str, Any], options: Options) -> str:
     """With `gradio_client`, which comes with gradio."""
+    login = f"auth={(door.user, _PASSWORD)!r}, " if door.user else ""
     said = {**fields, options_name(fields): dict(options)} if options else fields
     given = "".join(f"    {name}={value!r},\n" for name, value in said.items())
     return (
         "from gradio_client import Client\n\n"
-        f'client = Client("{address}", verbose=False)\n'
+        f'client = Client("{door.address}", {login}verbose=False)\n'
         f'answer = client.predict(\n{given}    api_name="/{route}",\n)\nprint(answer)'
     )
 
@@ -73,6 +82,7 @@ def command(page: str, fields: Mapping[str, Any], options: Options) -> str:
     adapter = options.get("adapter", page)
     task = adapter if "@" in adapter else page
     known = [(name, options[name]) for name in _FLAGS if name in options]
+    known = [one for one in known if one[0] != "backbone" or one[1] in catalogue.KNOWN]
     (_, first), *others = [*fields.items(), *known]
     flags = [
         f"--{name.replace('_', '-')} {shlex.quote(str(value))}"

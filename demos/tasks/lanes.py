@@ -8,9 +8,8 @@ from typing import Any
 
 from core.application import Application, Prediction
 from core.errors import QuintetError
-from core.service import Service
 from core.task import Input
-from demos.answers.programs import programs
+from demos.answers.programs import Door, programs
 from demos.answers.view import Values, View, view
 from demos.door import Component, gr
 from demos.frame import Frame
@@ -124,8 +123,10 @@ class Asking:
                 )
             )
         listing = programs(
-            _address(request), route_name(self.page), self.page, self._whole(fields),
-            written(writing, backbone=self._backbone(service), adapter=answering[0].value),
+            _door(request), route_name(self.page), self.page, self._whole(fields),
+            written(
+                writing, backbone=service.engine.backbone.name, adapter=answering[0].value
+            ),
         )  # fmt: skip
         titles = _titles(answering)
         for step in _side_by_side(self.lanes, asked, titles):
@@ -136,10 +137,6 @@ class Asking:
         kinds = self.frame.service.task(self.page).input.model_fields
         rest = {name: kind.get_default(call_default_factory=True) for name, kind in kinds.items()}
         return {name: fields.get(name, rest[name]) for name in kinds}
-
-    def _backbone(self, service: Service) -> str:
-        """Its name where the pages were opened with another one."""
-        return "" if service is self.frame.service else service.engine.backbone.name
 
     def _remember(
         self,
@@ -199,5 +196,6 @@ def _titles(answering: Sequence[System]) -> list[str]:
     return [html(one.said, "p", class_="system") for one in answering]
 
 
-def _address(request: gr.Request) -> str:
-    return str(getattr(request.request, "base_url", "http://127.0.0.1:7860/"))
+def _door(request: gr.Request) -> Door:
+    address = getattr(request.request, "base_url", "http://127.0.0.1:7860/")
+    return Door(str(address), request.username or "")
