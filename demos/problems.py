@@ -79,6 +79,8 @@ _KNOWN = (
          "{name} 超过 {most} 行。请另存为 csv，用 quintet predict 打分。"),
     Said("{name} cannot be read: {why}", "{name} 无法读取：{why}"),
     Said("Cannot read {path}: {why}.", "无法读取 {path}：{why}。"),
+    Said("{path}: --map names column {name}, which is not among {columns}.",
+         "{path} 没有 {name} 列；已有：{columns}。"),
     Said("{path} holds no rows.", "{path} 没有任何数据行。"),
     Said("{place}: broken JSON: {why}.", "{place}：JSON 格式错误：{why}。"),
     Said("{path}: unknown kind of file; read are {kinds}.", "{path}：文件类型无法识别；可读：{kinds}。"),

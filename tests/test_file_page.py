@@ -62,8 +62,9 @@ def test_what_the_command_refuses_is_said_in_its_words(reviews):
     scoring = Scoring(job(reviews, column="nothing"))
     try:
         scoring.wait(300)
-        with pytest.raises(BadData, match="nothing"):
+        with pytest.raises(BadData, match="nothing") as told:
             scoring.result()
+        assert str(reviews.parent) not in str(told.value)
     finally:
         scoring.cancel()
 
@@ -145,6 +146,7 @@ def test_the_summary_is_narrowed_and_told_in_chinese(visit):
     visit.speak("中文")
     visit.shows("各标签占比")
     visit.shows("共 4 行")
+    visit.page.locator("label:visible", has_text="正面 positive").wait_for()
     visit.speak("English")
 
 

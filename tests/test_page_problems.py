@@ -74,9 +74,9 @@ def own_home() -> None:
     """The home of the whole file, not one of each test."""
 
 
-def scored(place: Place, path: Path) -> None:
+def scored(_: Place, path: Path, **columns: str) -> None:
     """As the page of files scores it."""
-    scoring = Scoring(Job(source=path, task="spam", backbone="mini", columns={}))
+    scoring = Scoring(Job(source=path, task="spam", backbone="mini", columns=columns))
     try:
         assert scoring.wait(120)
         scoring.result()
@@ -150,6 +150,9 @@ PROVOKED: dict[str, Callable[[Place], object]] = {
     "no rows": lambda place: scored(place, place.file("a.csv", rows("text"))),
     "twice a column": lambda place: scored(place, place.file("b.csv", rows("text,text", "a,b"))),
     "taken column": lambda place: scored(place, place.file("c.csv", rows("text,prediction", "a,b"))),
+    "no such column": lambda place: scored(
+        place, place.file("d.csv", rows("text", "a")), text="nothing"
+    ),
     "no such label": lambda place: entries_of(
         apps.load("spam"), apps.load("spam").samples[0], "ham", right=False, correction="eggs",
         backbone="b", adapter="",
