@@ -61,6 +61,8 @@ def predict(
     backbone: BackboneName = None,
     temperature: Annotated[float | None, typer.Option(help="Sample; else greedy.")] = None,
     top_p: Annotated[float, typer.Option(help="Mass of the tokens drawn from.")] = 0.95,
+    top_k: Annotated[int, typer.Option(min=0, help="Draw from so many tokens; 0: no limit.")] = 0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1: of what was written.")] = 1.0,
     seed: Seed = 0,
     max_new_tokens: Annotated[int | None, typer.Option(min=1)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
@@ -86,7 +88,10 @@ def predict(
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
     opened = partial(_application, backbone, device, dtype, task, adapter)
-    drawn = Drawn(sampling(temperature, top_p, seed), max_new_tokens)
+    chance = sampling(
+        temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed
+    )
+    drawn = Drawn(chance, max_new_tokens)
     if input and output:
         rows = Rows(
             input, output, overwrite=overwrite, skip_bad=skip_bad, limit=limit,

@@ -167,14 +167,14 @@ def gathered(arguments: list[str]) -> list[str]:
     return found
 
 
-def sampling(temperature: float | None, top_p: float, seed: int) -> Sampling:
-    """Greedy without a temperature."""
+def sampling(temperature: float | None, **more: Any) -> Sampling:
+    """Greedy without a temperature; `more` are further fields of `Sample`."""
     with imports.quick_imports():  # torch comes with it
         from core.engine.sampling import Greedy, Sample
 
     if temperature is None:
         return Greedy()
-    return Sample(temperature=temperature, top_p=top_p, seed=seed)
+    return Sample(temperature=temperature, **more)
 
 
 def option_names(context: typer.Context) -> list[str]:

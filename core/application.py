@@ -92,7 +92,7 @@ class Application(Generic[In]):
                 {**dict(zip([first], text, strict=False)), **fields}
             )
         except ValidationError as error:
-            raise BadInput(_one_line(error)) from error
+            raise BadInput(one_line(error)) from error
 
     def predict(
         self,
@@ -292,7 +292,7 @@ def _before(text: str, stop: tuple[str, ...], *, whole: bool) -> str:
     return text
 
 
-def _one_line(error: ValidationError) -> str:
+def one_line(error: ValidationError) -> str:
     """The first thing that is wrong, and with which field."""
     first = error.errors(include_url=False)[0]
     field = ".".join(map(str, first["loc"])) or "input"

@@ -15,6 +15,7 @@ from core.service import Service
 from demos import words
 from demos.door import gr
 from demos.naming import Naming
+from demos.problems import problem
 from demos.said import Said, Words, html
 from demos.services import Services
 
@@ -88,7 +89,7 @@ def _switching(services: Services, backbone: gr.Dropdown, about: gr.HTML) -> Any
         try:
             services.of(name)
         except QuintetError as error:
-            return html(str(error), "p", role="alert", class_="problem")
+            return problem(error)
         return _about(services, name)
 
     private: Any = {"show_progress": "hidden", "api_visibility": "private"}

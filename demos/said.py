@@ -54,6 +54,16 @@ def html(said: Said | str, tag: str = "span", **attributes: str) -> str:
     return f"<{tag}{given}>{inner}</{tag}>"
 
 
+def percent(share: float) -> str:
+    """A probability; what is only near 0 or 1 is not told as if it were."""
+    if 0 < share < _NEARLY:
+        return f"<{_NEARLY:.1%}"
+    return f">{1 - _NEARLY:.1%}" if 1 - _NEARLY < share < 1 else f"{share:.1%}"
+
+
+_NEARLY = 0.001
+
+
 class Words:
     """Keeps book of the components that say something, and rewrites them in the browser.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from core.backbone import catalogue, load
+from core.errors import MissingBackbone
 from core.service import Service
 
 
@@ -28,6 +29,10 @@ class Services:
             return self.first
         with self._lock:
             if name not in self._open:
+                if name not in self.names:
+                    raise MissingBackbone(
+                        f"No backbone {name!r} here; known: {', '.join(self.names)}."
+                    )
                 self._open[name] = self._loaded(name)
             return self._open[name]
 

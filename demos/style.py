@@ -175,7 +175,8 @@ iframe.card { width: 100%; height: 34rem; max-height: none; padding: 0; backgrou
 .mattered p { margin: 0 0 .2rem; white-space: pre-wrap; }
 .for, .against { border-radius: .2rem; padding: .1em .15em; }
 .for { background: color-mix(in srgb, var(--good) calc(var(--strength) * var(--tint)), transparent); }
-.against { background: color-mix(in srgb, var(--bad) calc(var(--strength) * var(--tint)), transparent); }
+.against { text-decoration: underline dotted var(--bad) 2px; text-underline-offset: .2em;
+  background: color-mix(in srgb, var(--bad) calc(var(--strength) * var(--tint)), transparent); }
 .tokens { line-height: 2; overflow-wrap: anywhere; margin: 0; }
 .block:has(.tokens), .block:has(.tokens) > * { overflow: visible !important; }
 .token { position: relative; padding: .15em 0; border-right: 1px solid var(--block-border-color);
@@ -205,6 +206,12 @@ button.gallery-item { text-align: left; }
   .columns .form { flex-direction: column; }
   .switches { justify-content: flex-start; } .wrap-inner { padding: 6px 2px !important; }
   .tab-container button[role=tab] { padding: 0 .55rem; }
+  .who .secondary-wrap input { font-size: .85rem; }
+  .chip { border-radius: .5rem; }
+  .bar.wide { grid-template-columns: 1fr auto; row-gap: .2rem; margin: .6rem 0; }
+  .bar.wide .track { grid-area: 2 / 1 / 3 / 3; }
+  .summary svg text { font-size: 18px; }
+  .prose .summary td:nth-child(-n+2) { width: 1%; }
 }
 """
 

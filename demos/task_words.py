@@ -36,7 +36,7 @@ _INFOS = {
     "The answer is copied from here. Empty: chat.": "答案从这里摘取；留空即为聊天。",
 }
 _CHOICES = {
-    "auto": Said("told from the script", "自动判断"), "en-zh": Said("English → Chinese", "英译中"),
+    "auto": Said("automatic", "自动判断"), "en-zh": Said("English → Chinese", "英译中"),
     "zh-en": Said("Chinese → English", "中译英"), "continue": Said("continue it", "续写"),
     "complete": Said("write what it asks for", "按要求写"),
 }

@@ -56,9 +56,9 @@ FITTED = Said(
     "该阈值在 {rows} 行数据上拟合，误报率不超过 {rate}。")
 MATTERED = Said("Words that mattered", "起作用的词")
 OCCLUSION = Said(
-    "Occlusion: each word is left out once, and the log-odds compared. Green words spoke for “{answer}”, red ones "
-    "against it.",
-    "遮挡法：逐词删去，比较对数几率。绿色支持“{answer}”，红色反对。")
+    "Occlusion: each word is left out once, and the log-odds compared. Green words spoke for “{answer}”, red and "
+    "dotted ones against it.",
+    "遮挡法：逐词删去，比较对数几率。绿色支持“{answer}”，红色并带点线的反对。")
 NONE_MATTERED = Said(
     "Occlusion: each word was left out once, and no single one changed the answer's log-odds.",
     "遮挡法：逐词删去，没有哪个词单独改变了该答案的对数几率。")
@@ -83,10 +83,11 @@ REFUSED = Said("Not answered: ", "未作答：")
 ASK_FIRST = Said("Ask something first.", "请先提问。")
 PROGRAMS = Said("The same from a program", "用程序调用")
 PROGRAMS_HOW = Said(
-    "These ask the adapter that this page is named after.", "以下调用的是本页所示的适配器。")
-PROGRAMS_GREEDY = Said(
-    "curl and Python always take the likeliest token and the task's own length; the command has flags for more.",
-    "curl 与 Python 总取概率最大的词元，长度为任务默认值；命令行可用参数另行指定。")
+    "These give the first answer again: the same adapter, settings and seed.",
+    "以下调用会重现第一个回答：适配器、设置和随机种子都相同。")
+PROGRAMS_LEFT_OUT = Said(
+    "The command line has no flag for a text to stop at, and none for the bare backbone.",
+    "命令行没有“停止于”的参数，也不能只用底座模型。")
 COPY = Said("Copy", "复制")
 COPIED = Said("Copied", "已复制")
 COMMAND = Said("Command line", "命令行")

@@ -23,7 +23,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 DOCS = Path(__file__).parent
-WAIT = 120_000
+WAIT = 600_000
 """Milliseconds: a picture of a slow answer is as good as one of a fast answer."""
 WIDTHS = {"wide": 1280, "narrow": 400}
 MAILS = (

@@ -19,6 +19,7 @@ from transformers import (
 from core.adapters.lora import AdapterStack
 from core.backbone import loading
 from core.engine.engine import Engine
+from core.engine.llama_step import hooked
 from core.engine.prompting import encode_text, first_token
 from core.errors import BadInput
 from core.inspection.look import look
@@ -155,14 +156,24 @@ def test_the_final_norm_is_found_without_its_name(family, tokenizer):
 
 def test_an_adapter_changes_what_is_seen_and_leaves_no_trace(tokenizer):
     engine = engine_of("llama", tokenizer)
-    before = look(engine, None, TEXT)
     hooks = count_hooks(engine)
+    before = look(engine, None, TEXT)
     own = look(engine, "own", TEXT)
     after = look(engine, None, TEXT)
     assert not torch.equal(before.attention, own.attention)
     assert torch.equal(before.attention, after.attention)
     assert engine.backbone.model.config._attn_implementation == "sdpa"
     assert count_hooks(engine) == hooks
+
+
+def test_a_look_leaves_no_hook_behind_and_the_next_one_sees_as_much(tokenizer):
+    engine = engine_of("llama", tokenizer)
+    assert not hooked(engine.backbone.model)
+    once = look(engine, None, TEXT)
+    assert not any(module._forward_hooks for module in engine.backbone.model.modules())
+    again = look(engine, None, TEXT)
+    assert torch.equal(once.attention, again.attention)
+    assert once.lens == again.lens
 
 
 def test_of_a_long_text_the_end_is_looked_at(tokenizer):

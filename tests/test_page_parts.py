@@ -17,16 +17,17 @@ from commands.naming import naming
 from core.adapters.passport import OperatingPoint
 from core.application import Prediction
 from core.engine.sampling import Sample
-from core.errors import BadData
+from core.errors import BadData, BadSetting
 from demos.answers.bars import bars
 from demos.answers.heading import verdict
 from demos.answers.occlusion import log_odds, pieces
-from demos.answers.programs import command, curl
+from demos.answers.programs import Door, command, curl
 from demos.files import tables
 from demos.files.charts import charts
 from demos.files.summary import date_columns, source_columns, summarize
 from demos.naming import PLAIN, Naming, deciding
 from demos.said import Said, html
+from demos.tasks import options
 from demos.tasks.asking import Writing
 from demos.tasks.newest import Newest
 
@@ -255,14 +256,32 @@ def test_a_threshold_stands_on_the_bar_of_its_label_alone():
 
 def test_listings_survive_quotes():
     fields = {"text": 'It\'s <b>\n"new" $HOME', "mode": "continue"}
-    words = shlex.split(curl("http://127.0.0.1:7860/", "generation", fields).replace("\\\n", ""))
-    assert json.loads(words[-1]) == {"data": list(fields.values())}
-    said = ["generation", fields["text"], "--mode", "continue"]
-    assert shlex.split(command("generation@2", fields, Writing()))[2:] == said
-    drawn = Writing(sampling=Sample(temperature=0.8, seed=3), max_new_tokens=12)
-    assert shlex.split(command("generation", fields, drawn))[2:] == [
-        *said, "--max-new-tokens", "12", "--temperature", "0.8", "--top-p", "0.95", "--seed", "3",
+    words = shlex.split(
+        curl(Door("http://127.0.0.1:7860/"), "generation", fields, {}).replace("\\\n", "")
+    )
+    assert json.loads(words[-1]) == {"data": [*fields.values(), {}]}
+    said = [fields["text"], "--mode", "continue"]
+    assert shlex.split(command("generation@2", fields, {}))[2:] == ["generation@2", *said]
+    writing = Writing(sampling=Sample(temperature=0.8, seed=3), max_new_tokens=12, stop=("\n",))
+    assert options.read(options.written(writing)).writing == writing
+    assert shlex.split(command("generation", fields, options.written(writing)))[2:] == [
+        "generation", *said, "--max-new-tokens", "12", "--temperature", "0.8", "--top-p", "0.95",
+        "--top-k", "0", "--repetition-penalty", "1.0", "--seed", "3",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"temprature": 1}, "'temprature': Extra inputs"),
+        ({"seed": 3}, "'seed' has no effect without 'temperature'"),
+        ({"temperature": "hot"}, "'temperature': Input should be a valid number"),
+        ({"temperature": 0}, "temperature is 0"),
+    ],
+)
+def test_options_of_a_program_are_checked(given, message):
+    with pytest.raises(BadSetting, match=message):
+        assert options.read(given).writing
 
 
 def test_words_are_escaped_and_filled_in_both_languages():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,7 @@ from page_fixtures import pages_home, tiny_service
 
 from core.errors import BadSetting
 from demos import pages, server
+from demos.answers.programs import Door, curl, python
 
 
 @pytest.fixture(autouse=True)
@@ -53,19 +56,27 @@ def test_a_wrong_port_is_refused_before_the_work(port):
         server.check_port("127.0.0.1", port)
 
 
-def test_a_login_guards_the_pages_and_their_routes(service):
+def test_a_login_guards_the_pages_and_their_routes(service, tmp_path):
     blocks = pages.build(service, ["spam"])
     with httpx.Client(base_url=pages.start(blocks, auth=("ann", "secret")), timeout=60) as client:
-        asked = {"data": ["hello"]}
+        asked = {"data": ["hello", {}]}
         assert client.post("gradio_api/run/spam", json=asked).status_code == 401
         assert client.get("config").status_code == 401
         client.post("login", data={"username": "ann", "password": "secret"})
-        assert client.post("gradio_api/run/spam", json=asked).status_code == 200
+        found = client.post("gradio_api/run/spam", json=asked)
+        assert found.status_code == 200
+        door, fields = Door(str(client.base_url), "ann"), {"text": "hello"}
+        for run, listing in (("bash", curl), (sys.executable, python)):
+            code = listing(door, "spam", fields, {}).replace("PASSWORD", "secret")
+            told = subprocess.run(
+                [run, "-c", code], capture_output=True, check=True, text=True, cwd=tmp_path
+            ).stdout
+            assert ("'ham'" if run != "bash" else '"ham"') in told
     blocks.close(verbose=False)
 
 
 def test_the_listing_for_curl_is_answered(client, service):
-    found = client.post("gradio_api/run/generation", json={"data": ["I love", "continue"]})
+    found = client.post("gradio_api/run/generation", json={"data": ["I love", "continue", {}]})
     expected = service.application("generation")(text="I love", mode="continue")
     assert found.json()["data"] == [expected.model_dump()]
 
@@ -159,6 +170,19 @@ def test_programs_get_the_same_answer_under_the_name_of_the_task(programs, servi
 def test_the_server_checks_what_programs_send(programs, text, message):
     with pytest.raises(Exception, match=message):
         programs.predict(text=text, api_name="/sentiment")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"adapter": "spam@9"}, "No adapter 'spam@9' on quintet-nano; known: spam@2, "),
+        ({"backbone": "/etc"}, "No backbone '/etc' here"),
+        ({"max_new_tokens": 10_000}, "max_new_tokens is 10000"),
+    ],
+)
+def test_a_program_is_told_who_cannot_answer(programs, options, message):
+    with pytest.raises(Exception, match=message):
+        programs.predict(text="Hello", options=options, api_name="/spam")
 
 
 def test_no_task_and_a_taken_port_are_refused(service, client):

@@ -170,6 +170,9 @@ def test_what_is_refused_is_told_and_its_words_come_back(visit):
     visit.shows("'question' is empty.")
     assert visit.page.locator(".user.message:visible").count() == 0
     assert visit.box("Question").input_value() == " "
+    visit.speak("中文")
+    visit.shows("“问题”为空，请先输入文字。")
+    visit.speak("English")
 
 
 def test_two_answers_stand_side_by_side(visit):

@@ -293,6 +293,44 @@ def test_a_full_queue_refuses_and_blocking_calls_wait(backbone):
     engine.close()
 
 
+def test_a_long_prompt_delays_others_by_steps_that_can_be_counted(backbone):
+    """A writer gets its token in every step; who comes while a long prompt is read does not wait for its end."""
+    engine = Engine(backbone, limits=Limits(prefill_tokens=8))
+    scheduler, step, arrived, told = engine._scheduler, engine._scheduler.step, 6, []
+    long = asked(None, [40] * 240, max_new_tokens=2)  # 30 pieces
+    closed = [asked(None, [9 + n] * 6, label_tokens=LABEL_TOKENS) for n in range(20)]
+    brief = asked(None, PROMPTS[0], max_new_tokens=8, allowed=lambda ids: [9])
+    handles = {}
+
+    def counted(outbox):
+        step(outbox)
+        told.append(
+            {name: (len(one.latest.ids), one.done) for name, one in handles.items()}
+            | {"reading": scheduler._long is not None}
+        )
+        if len(told) == 2:
+            handles["long"] = engine.submit(long)
+        if len(told) == arrived:
+            more = engine.submit_all([brief, *closed])
+            handles.update({str(place): one for place, one in enumerate(more)})
+
+    scheduler.step = counted
+    handles["writer"] = engine.submit(replace(brief, max_new_tokens=60))
+    assert [one.result(timeout=60) for one in list(handles.values())]
+    while "20" not in handles or not all(one.done for one in list(handles.values())):
+        time.sleep(0.001)
+    assert sum(one["reading"] for one in told) >= 30
+    lengths = [one["writer"][0] for one in told if not one["writer"][1]]
+    assert lengths == list(range(lengths[0], lengths[0] + len(lengths)))
+    # Two steps until it is in the batch, which tells of each token a step later; then one token a step.
+    assert told[arrived + 3]["0"][0] >= 1
+    assert told[arrived + 3 + 8]["0"][1]
+    # Twenty closed answers: a piece of the long prompt and one of these, in turns.
+    done = next(place for place, one in enumerate(told) if one.get("20", (0, False))[1])
+    assert told[done]["reading"]
+    engine.close()
+
+
 def test_keys_and_values_stay_within_their_limit(backbone):
     engine = Engine(backbone, limits=Limits(rows=16, cache_tokens=512))
     seen = []

@@ -94,6 +94,20 @@ def test_a_press_of_the_thumb_keeps_a_free_answer(visit):
     newest = Feedback().entries(limit=1)[0]
     assert (newest.task, newest.label) == ("generation", True)
     assert newest.completion == visit.box("Answer").input_value()
+    visit.tab("Feedback")
+    visit.press("Preference file")
+    visit.shows("Choose one task first.")
+    visit.page.get_by_label("Task", exact=True).locator("visible=true").first.click()
+    visit.page.get_by_role("option", name="Generation").first.click()
+    visit.shows("1 of 1 rows")
+    visit.press("Preference file")
+    visit.shows(
+        "quintet feedback export generation --output generation-preferences.jsonl --preferences"
+    )
+    with visit.page.expect_download() as sent:
+        visit.page.locator("a:visible[download]").click()
+    row = json.loads(sent.value.path().read_text("utf-8"))
+    assert (row["completion"], row["label"]) == (newest.completion, True)
 
 
 def test_rolling_back_is_one_press_and_answers_change_hands(visit, service):

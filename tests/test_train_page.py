@@ -17,7 +17,7 @@ from commands.naming import naming
 from core.errors import BadInput
 from demos.said import Said, html
 from demos.train import html as train_html
-from demos.train import jobs, run_list, runs
+from demos.train import jobs, plots, run_list, runs
 from demos.train.form import Wanted, kept_upload
 from demos.train.plots import Line, chart, ticks
 
@@ -212,7 +212,7 @@ def test_runs_are_compared_in_a_table_and_a_plot():
     assert found.count("<tr>") == 3
     assert found.count("<figure") == 2
     named = html(Said("MCC", "马修斯相关系数"))
-    assert f"<td>{named} 0.7</td>" in found
+    assert f"<td>{named} 0.700</td>" in found
     assert "spam/a: 2 at 1, 0.5 at 2" in found
 
 
@@ -229,6 +229,19 @@ def test_what_files_hold_is_text_in_the_page():
     frame = train_html.report(run)
     assert frame.count('"') == 6  # none of the report ends the attribute
     assert 'sandbox=""' in frame
+
+
+def test_a_long_noisy_curve_is_drawn_with_its_moving_mean():
+    points = [(float(step), float(step % 2)) for step in range(1, 101)]
+    drawn = chart(Said("Loss", "损失"), [Line("a", points)])
+    assert drawn.count("<path") == 2
+    assert "Thick: the mean of 5 points" in drawn
+    *_, last = plots._mean(points, 5)
+    assert last == (100.0, pytest.approx(2 / 5))  # 0, 1, 0, 1, 0
+    assert chart(Said("Loss", "损失"), [Line("a", points[:59])]).count("<path") == 1
+    assert (plots.score(0.85), plots.score(67.1), plots.score(1), plots.score(100)) == (
+        "0.850", "67.1", "1.00", "100",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,27 @@ def _eager(model: Any) -> Iterator[None]:
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
     try:
-        yield
+        with _unhooked(model):
+            yield
     finally:
         model.set_attn_implementation(before)
+
+
+@contextmanager
+def _unhooked(model: Any) -> Iterator[None]:
+    """Take away the hooks with which transformers records outputs: it leaves them on every layer.
+
+    A model with hooks answers through slower passes (`llama_step.hooked`).
+    """
+    modules = list(model.modules())
+    before = [set(module._forward_hooks) for module in modules]
+    try:
+        yield
+    finally:
+        for module, known in zip(modules, before, strict=True):
+            for new in module._forward_hooks.keys() - known:
+                del module._forward_hooks[new]
+            vars(module).pop("_output_capturing_hooks_installed", None)
 
 
 def _forward(model: Any, engine: Engine, ids: Sequence[int]) -> tuple[Any, Tail]:

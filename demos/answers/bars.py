@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from core.adapters.passport import OperatingPoint
 from core.application import Prediction
 from demos import words
-from demos.said import Said, html
+from demos.said import Said, html, percent
 from demos.task_words import label
 
 _EVEN = 0.5
@@ -31,7 +33,7 @@ def _bar(name: str, share: float, decided: bool, threshold: float | None) -> str
     kind = "bar said-it" if decided else "bar"
     return (
         f'<div class="{kind}">{html(label(name), class_="name")}'
-        f'<span class="track">{width}{mark}</span><span class="value">{share:.1%}</span></div>'
+        f'<span class="track">{width}{mark}</span><span class="value">{escape(percent(share))}</span></div>'
     )
 
 

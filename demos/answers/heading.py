@@ -19,6 +19,7 @@ from core.task import Task
 from demos.answers import heading_words as words
 from demos.door import gr
 from demos.naming import Naming, deciding
+from demos.problems import problem
 from demos.said import Said, html, same
 from demos.task_words import description
 from demos.tasks.asking import BARE, SERVED, System
@@ -99,11 +100,6 @@ def heading(service: Service, page: str, system: System, naming: Naming) -> str:
         return problem(error)
     who = words.ADAPTER.filled(name=system.said, backbone=backbone)
     return _line(who) + _score(service.task(page), folder, passport, naming)
-
-
-def problem(error: QuintetError) -> str:
-    """An error, in its own words; nothing in it is read as HTML."""
-    return html(same(str(error)), "p", class_="problem", role="alert")
 
 
 def _line(said: Said) -> str:

@@ -19,8 +19,10 @@ from demos.said import html
 from demos.task_words import label
 from demos.tasks.asking import Asked, without
 
-MOST = 40
+MOST, FEWEST = 40, 8
 """Pieces that are left out, one forward pass each."""
+_TOKENS = 20_000
+"""That all passes read together, about: of a long text fewer pieces are left out, and larger ones."""
 
 _PIECE = re.compile(
     r"[^\W\u3400-\u9fff_]+(?:['’\-][^\W\u3400-\u9fff_]+)*|[\u3400-\u9fff]{1,2}|[^\w\s]+"
@@ -47,7 +49,8 @@ def mattered(asked: Asked[Any], found: Prediction) -> str:
     """HTML of the text, each word tinted by what it was worth to the answer; empty for one word."""
     name = asked.application.task.shorten
     text = str(getattr(asked.input, name, ""))
-    places = pieces(text[: len(text) - found.dropped])
+    most = max(FEWEST, min(MOST, _TOKENS // max(found.prompt_tokens, 1)))
+    places = pieces(text[: len(text) - found.dropped], most)
     if len(places) < 2:
         return ""
     cut = [without(asked, **{name: text[:start] + text[end:]}).input for start, end in places]

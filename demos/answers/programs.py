@@ -6,12 +6,13 @@ import json
 import shlex
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
-from core.engine.sampling import Sample
+from core.backbone import catalogue
 from demos import words
+from demos.routes import options_name
 from demos.said import Said, html, same
-from demos.tasks.asking import Writing
+from demos.tasks.asking import BARE
 
 _COPY = (
     "navigator.clipboard.writeText(this.parentElement.nextElementSibling.textContent);"
@@ -19,57 +20,76 @@ _COPY = (
 )
 
 
-def programs(
-    address: str, route: str, page: str, fields: Mapping[str, Any], writing: Writing
-) -> str:
-    """HTML of three listings that ask what `fields` hold; `address` is where the page was opened."""
+Options = Mapping[str, Any]
+"""What `demos.tasks.options.written` makes of the controls."""
+_PASSWORD = "PASSWORD"
+_FLAGS = (
+    "backbone", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed"
+)  # fmt: skip
+"""The options that the command has flags for."""
+
+
+class Door(NamedTuple):
+    """Where the pages were opened, and by whom where they ask for a login."""
+
+    address: str
+    user: str = ""
+
+
+def programs(door: Door, route: str, page: str, fields: Mapping[str, Any], options: Options) -> str:
+    """HTML of three listings that ask what `fields` hold, as `options` say."""
     listings = (
-        (same("curl"), curl(address, route, fields)),
-        (same("Python"), python(address, route, fields)),
-        (words.COMMAND, command(page, fields, writing)),
+        (same("curl"), curl(door, route, fields, options)),
+        (same("Python"), python(door, route, fields, options)),
+        (words.COMMAND, command(page, fields, options)),
     )
     how = html(words.PROGRAMS_HOW, "p", class_="quiet")
-    if writing.sampling is not None:
-        how += html(words.PROGRAMS_GREEDY, "p", class_="quiet")
+    if "stop" in options or options.get("adapter") == BARE:
+        how += html(words.PROGRAMS_LEFT_OUT, "p", class_="quiet")
     return how + "".join(_listing(title, code) for title, code in listings)
 
 
-def curl(address: str, route: str, fields: Mapping[str, Any]) -> str:
-    """The values in their order, as gradio's own route takes them."""
-    body = json.dumps({"data": list(fields.values())}, ensure_ascii=False)
+def curl(door: Door, route: str, fields: Mapping[str, Any], options: Options) -> str:
+    """The values in their order, as gradio's own route takes them; the options are the last one."""
+    body = json.dumps({"data": [*fields.values(), options]}, ensure_ascii=False)
+    login, cookie = "", ""
+    if door.user:
+        login = (
+            f"curl -s -o /dev/null -c cookies.txt {door.address}login \\\n"
+            f"  --data-urlencode {shlex.quote(f'username={door.user}')} -d password={_PASSWORD}\n"
+        )
+        cookie = "-b cookies.txt "
     return (
-        f"curl -s {address}gradio_api/run/{route} \\\n"
+        f"{login}curl -s {cookie}{door.address}gradio_api/run/{route} \\\n"
         f"  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
     )
 
 
-def python(address: str, route: str, fields: Mapping[str, Any]) -> str:
+def python(door: Door, route: str, fields: Mapping[str, Any], options: Options) -> str:
     """With `gradio_client`, which comes with gradio."""
-    given = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+    login = f"auth={(door.user, _PASSWORD)!r}, " if door.user else ""
+    said = {**fields, options_name(fields): dict(options)} if options else fields
+    given = "".join(f"    {name}={value!r},\n" for name, value in said.items())
     return (
         "from gradio_client import Client\n\n"
-        f'client = Client("{address}")\nprint(client.predict({given}, api_name="/{route}"))'
+        f'client = Client("{door.address}", {login}verbose=False)\n'
+        f'answer = client.predict(\n{given}    api_name="/{route}",\n)\nprint(answer)'
     )
 
 
-def command(page: str, fields: Mapping[str, Any], writing: Writing) -> str:
+def command(page: str, fields: Mapping[str, Any], options: Options) -> str:
     """The first field stands alone, the others by their names; turns are not typed."""
-    (_, first), *others = [*fields.items(), *_written(writing)]
+    adapter = options.get("adapter", page)
+    task = adapter if "@" in adapter else page
+    known = [(name, options[name]) for name in _FLAGS if name in options]
+    known = [one for one in known if one[0] != "backbone" or one[1] in catalogue.KNOWN]
+    (_, first), *others = [*fields.items(), *known]
     flags = [
         f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
         for name, value in others
-        if value not in ("", [], None)
+        if value not in ("", [], (), None)
     ]
-    return " ".join(["quintet predict", page.partition("@")[0], shlex.quote(str(first)), *flags])
-
-
-def _written(writing: Writing) -> list[tuple[str, Any]]:
-    """Of how it writes, what the command has flags for."""
-    drawn = writing.sampling
-    given = [("max_new_tokens", writing.max_new_tokens)]
-    if isinstance(drawn, Sample):
-        given += [(name, getattr(drawn, name)) for name in ("temperature", "top_p", "seed")]
-    return given
+    return " ".join(["quintet predict", task, shlex.quote(str(first)), *flags])
 
 
 def _listing(title: Said, code: str) -> str:

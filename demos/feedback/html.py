@@ -11,12 +11,13 @@ from core.adapters.passport import read_passport
 from core.errors import QuintetError
 from core.feedback.entries import Entry
 from core.task import Task
+from demos import problems
 from demos.feedback import words
 from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.task_words import title_of
 from demos.train import runs
-from demos.train.plots import number
+from demos.train.plots import number, score
 
 CSS = """
 .thumbs { align-items: center; gap: .5rem; }
@@ -33,8 +34,14 @@ CSS = """
 .feedback .good, .feedback .good * { color: var(--good) !important; font-weight: 600; }
 .feedback .bad, .feedback .bad * { color: var(--bad) !important; font-weight: 600; }
 @media (max-width: 640px) {
-  .feedback td.aside, .feedback th.aside { display: none; }
-  .feedback td.text { min-width: 9rem; }
+  .feedback .entries :is(thead, td.aside) { display: none; }
+  .feedback .entries tr { display: grid; grid-template-columns: auto 1fr auto auto; padding: .4rem 0;
+    border-top: 1px solid var(--border-color-primary); }
+  .feedback .entries tbody td { padding: .1rem .6rem .1rem 0; border: 0; }
+  .feedback .entries td.text { grid-column: 1 / -1; order: 1; max-width: none; }
+  .feedback .entries td.text + td.text::before { content: "→ "; }
+  .feedback td.brief { white-space: normal; } .feedback .scroll { max-height: none; }
+  .feedback .low { flex-direction: column; align-items: stretch; }
 }
 .feedback .decision { padding: .8rem 1rem; border: 1px solid var(--border-color-primary);
   border-radius: .4rem; max-width: 46rem; }
@@ -61,7 +68,7 @@ def listing(entries: Sequence[Entry], count: int) -> str:
     body = "".join(_row(entry) for entry in entries)
     said = words.COUNT.filled(shown=len(entries), count=count)
     return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
+        f'<div class="scroll" tabindex="0"><table class="entries"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{html(said, 'p', class_='quiet')}"
     )
 
@@ -119,9 +126,9 @@ def _scored(task: Task[Any], folder: Any, naming: Naming) -> str:
     try:
         passport = read_passport(folder)
     except QuintetError as error:
-        return f'<td class="text" colspan="2">{escape(str(error))}</td>'
+        return f'<td class="text" colspan="2">{html(problems.said(str(error)))}</td>'
     found = runs.headline(passport.model_dump(), task.select_by.metric)
-    said = f"{html(naming.value(task, found[0]))} {number(found[1])}" if found else "–"
+    said = f"{html(naming.value(task, found[0]))} {score(found[1])}" if found else "–"
     return f'<td class="brief">{escape(passport.created[:10])}</td><td class="brief">{said}</td>'
 
 
@@ -184,11 +191,6 @@ def _interval(found: Mapping[str, Any]) -> str:
         f'<text x="{at(0):.1f}" y="60" text-anchor="middle">0</text>'
         f'<text x="{max(at(-margin), 60):.1f}" y="60" text-anchor="end">−{number(margin)}</text></svg>'
     )
-
-
-def problem(error: Exception | str) -> str:
-    """What went wrong, in the error's own words."""
-    return html(str(error), "p", class_="problem", role="alert")
 
 
 def note(said: Said) -> str:

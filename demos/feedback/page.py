@@ -20,6 +20,7 @@ from demos.door import gr, here
 from demos.feedback import html as shown
 from demos.feedback import words
 from demos.frame import Frame, Tab
+from demos.problems import problem
 from demos.said import html, same
 from demos.task_words import title
 from demos.train import html as printed
@@ -85,7 +86,7 @@ def _listed(task: str, text: str, kind: str) -> list[Any]:
         book = Feedback()
         found, count = book.entries(query, limit=_SHOWN), book.count(query)
     except QuintetError as error:
-        return [shown.problem(error), gr.skip()]
+        return [problem(error), gr.skip()]
     choices = [(f"{one.id} · {one.completion[:40]}", one.id) for one in found]
     return [shown.listing(found, count), gr.update(choices=choices, value=[])]
 
@@ -94,7 +95,7 @@ def _deleted(numbers: list[int]) -> str:
     try:
         return shown.note(words.DELETED.filled(count=Feedback().delete(numbers or [])))
     except QuintetError as error:
-        return shown.problem(error)
+        return problem(error)
 
 
 def _exporting(tasks: Any, preferences: bool) -> Any:
@@ -113,7 +114,7 @@ def _exporting(tasks: Any, preferences: bool) -> Any:
             )
             export.write(rows, path)
         except QuintetError as error:
-            return [gr.update(visible=False), shown.problem(error)]
+            return [gr.update(visible=False), problem(error)]
         flag = " --preferences" if preferences else ""
         line = shown.command(f"quintet feedback export {name} --output {path.name}{flag}")
         return [gr.update(value=str(path), visible=True), line]
@@ -184,7 +185,7 @@ def _learning(tasks: Any) -> Any:
             folder, arguments = prepare(tasks[name], backbone, bundled=bundled)
             jobs.start(arguments)
         except QuintetError as error:
-            return shown.problem(error)
+            return problem(error)
         run = "/".join(folder.parts[-2:])
         said = shown.note(words.STARTED.filled(run=run))
         return said + shown.command(jobs.command(arguments))
@@ -236,16 +237,21 @@ def _promote(frame: Frame, backbone: str, task: str, candidate: str) -> Iterator
     found = runs.read(folder)
     decision = runs.promotion(found) if found else {}
     if not decision or decision["decided"] < job.started:
-        yield shown.problem(job.console.splitlines()[-1] if job.console else "") + line
+        yield problem(_last(job.console)) + line
         return
     yield shown.decision(decision, frame.service.tasks[task], frame.naming) + line
+
+
+def _last(printed_lines: str) -> str:
+    """The line in which a command says why it ended."""
+    return next(iter(printed_lines.splitlines()[-1:]), "").removeprefix("error: ")
 
 
 def _rollback(backbone: str, task: str) -> str:
     try:
         taken, now = registry.rollback(task, backbone)
     except QuintetError as error:
-        return shown.problem(error)
+        return problem(error)
     line = f"quintet adapters rollback {task} --backbone {backbone}"
     names = words.TAKEN_BACK.filled(taken=f"{task}@{taken.name}", now=_named(task, now))
     return shown.note(names) + shown.command(line)

@@ -7,10 +7,10 @@ from html import escape
 
 from demos.files import words
 from demos.files.summary import Extreme, Part, Summary
-from demos.said import html
+from demos.said import html, percent
 from demos.task_words import label
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 190, 44, 26
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 190, 52, 26
 _CUT = 220
 """Characters of a row that are shown."""
 
@@ -18,7 +18,8 @@ _CUT = 220
 def charts(found: Summary) -> str:
     """Everything that a summary holds, one figure after another."""
     counts = {"rows": f"{found.rows:,}", "unanswered": f"{found.unanswered:,}"}
-    parts = [html(words.ROWS.filled(**counts), "p", class_="about", role="status")]
+    said = words.ROWS if found.unanswered else words.ALL_ROWS
+    parts = [html(said.filled(**counts), "p", class_="about", role="status")]
     if not found.rows:
         return html(words.NOTHING, "p", role="status")
     followed = label(found.label)
@@ -84,7 +85,7 @@ def _grid() -> str:
 
 
 def _dates(xs: Sequence[float], parts: Sequence[Part]) -> str:
-    every = -(-len(parts) // 6)
+    every = -(-len(parts) // 5)
     return "".join(
         f'<text x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="{_anchor(x)}">{escape(part.name)}</text>'
         for x, part in list(zip(xs, parts, strict=True))[::every]
@@ -110,7 +111,7 @@ def _told(part: Part) -> str:
 
 def _rows(found: Sequence[Extreme]) -> str:
     rows = "".join(
-        f"<tr><td>{html(label(one.answer))}</td><td>{one.share:.1%}</td>"
+        f"<tr><td>{html(label(one.answer))}</td><td>{escape(percent(one.share))}</td>"
         f"<td>{escape(one.text[:_CUT])}{'…' if len(one.text) > _CUT else ''}</td></tr>"
         for one in found
     )

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import QuintetError
-from core.task import Choice, Task
-from demos.answers.heading import problem
+from core.task import Choice, Language, Task
 from demos.door import gr
 from demos.files import tables, words
 from demos.files.charts import charts
 from demos.files.scoring import Job, Scoring
 from demos.files.summary import date_columns, source_columns, summarize
 from demos.frame import Frame, Tab
+from demos.problems import problem
 from demos.said import Said, html
 from demos.task_words import label, title
 from demos.tasks.newest import Newest, Turn
@@ -78,11 +78,13 @@ class Page:
         self.file.change(self.forget, None, shown, queue=False, **_QUIET).then(
             self.look, [self.file, self.task], [self.seen, *columns], **_QUIET
         )
-        chosen = [self._frame.backbone, self.task, self.file, *columns]
+        language = self._frame.language
+        chosen = [self._frame.backbone, self.task, language, self.file, *columns]
         self.start.click(self.stop, None, None, queue=False, **_QUIET).then(
             self.score, chosen, shown, concurrency_limit=1, trigger_mode="multiple", **_QUIET
         )
         self.cancel.click(self.stop, None, None, queue=False, **_QUIET)
+        language.change(self.rename, [self.task, language], self.follow, queue=False, **_QUIET)
         telling = [self.kept, self.task, *columns, self.about, self.follow]
         gr.on(
             [self.about.submit, self.follow.input, self.date.input, self.source.input],
@@ -118,6 +120,7 @@ class Page:
         request: gr.Request,
         backbone: str,
         task: str,
+        language: Language,
         path: str | None,
         text: str,
         date: str,
@@ -130,7 +133,8 @@ class Page:
             if not path:
                 yield self._only(html(words.NO_FILE, "p", class_="problem", role="alert"))
                 return
-            yield from self._score(turn, self._job(backbone, task, path, text), date, source, text)
+            job = self._job(backbone, task, path, text)
+            yield from self._score(turn, job, language, date, source, text)
         except QuintetError as error:
             yield self._only(problem(error))
         finally:
@@ -143,7 +147,7 @@ class Page:
         return Job(source=Path(path), task=task, backbone=backbone, columns=renamed, device=device)
 
     def _score(
-        self, turn: Turn, job: Job, date: str, source: str, text: str
+        self, turn: Turn, job: Job, language: Language, date: str, source: str, text: str
     ) -> Iterator[list[Any]]:
         begun, scoring = time.monotonic(), Scoring(job)
         try:
@@ -158,7 +162,7 @@ class Page:
         finally:
             scoring.cancel()
         labels = self._labels(job.task)
-        pairs = [(label(name).en, name) for name in labels]
+        pairs = self._pairs(job.task, language)
         yield [
             "",
             gr.update(value=kept, visible=True),
@@ -193,6 +197,13 @@ class Page:
     def stop(self, request: gr.Request) -> None:
         """End what this browser has started."""
         self._newest.stop(str(request.session_hash))
+
+    def rename(self, task: str, language: Language) -> Any:
+        """The labels in the language that was chosen."""
+        return gr.update(choices=self._pairs(task, language))
+
+    def _pairs(self, task: str, language: Language) -> list[tuple[str, str]]:
+        return [(getattr(label(name), language), name) for name in self._labels(task)]
 
     def _labels(self, task: str) -> tuple[str, ...]:
         answer = self._frame.service.tasks[task].answer

@@ -81,8 +81,14 @@ class Scoring:
         if self._process.returncode != 0:
             self._said.seek(0)
             lines = self._said.read().strip().splitlines() or ["It ended without a word."]
-            raise BadData(lines[-1].removeprefix("error: "))
+            raise BadData(self._without_folders(lines[-1].removeprefix("error: ")))
         return tables.finished(self.output, self._job.source)
+
+    def _without_folders(self, said: str) -> str:
+        """Whoever sent a file knows it by its name."""
+        for folder in (self._job.source.parent, Path(self._kept.name)):
+            said = said.replace(f"{folder}{os.sep}", "")
+        return said
 
     def cancel(self) -> None:
         """End it, and take its files away."""

@@ -12,6 +12,8 @@ _SHARE = "probability_"
 _MOST_TIMES = 24
 _MOST_SOURCES = 12
 _EXTREMES = 5
+_ROWS_A_STEP = 2
+"""On average: the share of a single row is 0 or 1."""
 _FREQUENCIES = ("D", "W", "M", "Q", "Y")
 _DATED, _ENOUGH = 0.8, 2
 """A column holds dates where so many of its cells do; and it says something from two dates on."""
@@ -114,13 +116,14 @@ def _dates(column: pd.Series[str]) -> pd.Series[pd.Timestamp]:
 
 
 def _over_time(hits: pd.Series[bool], column: pd.Series[str]) -> tuple[Part, ...]:
-    """By the finest of day, week, month, quarter and year that has few enough steps."""
+    """By the finest of day, week, month, quarter and year that has few enough steps, not of single rows."""
     dates = _dates(column).dt.tz_localize(None).dropna()
     if dates.nunique() < _ENOUGH:
         return ()
+    most = min(_MOST_TIMES, len(dates) // _ROWS_A_STEP)
     for frequency in _FREQUENCIES:
         periods = dates.dt.to_period(frequency)
-        if periods.nunique() <= _MOST_TIMES or frequency == _FREQUENCIES[-1]:
+        if periods.nunique() <= most:
             break
     return tuple(
         _part(_period_name(period, frequency), int(hits[rows].sum()), len(rows))

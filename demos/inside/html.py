@@ -66,6 +66,11 @@ CSS = """
 .inside .steps math { font-size: .98rem; }
 .inside .steps section { flex: 1 1 320px; min-width: 0; padding: .6rem .9rem;
   border: 1px solid var(--border-color-primary); border-radius: .4rem; }
+@media (max-width: 640px) {
+  .inside math { font-size: .92rem; } .inside .formula { padding: .5rem .6rem; }
+  .inside .map tbody td { width: 11px; min-width: 11px; height: 11px; }
+  .inside .map th { font-size: .6rem; padding-right: .2rem; max-width: 4.5rem; }
+}
 """
 
 _BLANKS = {"\n": "⏎", "\t": "⇥", "\r": "␍"}
@@ -104,13 +109,19 @@ def next_tokens(seen: Sequence[tuple[Said, Look]]) -> str:
 def _likely(found: Sequence[Likely]) -> str:
     rows = "".join(
         f'<tr><th scope="row"><code>{token(one.text)}</code></th><td>{one.logit:.2f}</td>'
-        f'<td>{one.probability:.3f}</td><td class="gauge"><i style="width:{one.probability:.1%}"></i></td></tr>'
+        f'<td>{_told(one.probability)}</td><td class="gauge"><i style="width:{one.probability:.1%}"></i></td></tr>'
         for one in found
     )
     heads = "".join(html(name, "th", scope="col") for name in _COLUMNS)
     return f'<table class="facts"><thead><tr>{heads}<th></th></tr></thead><tbody>{rows}</tbody></table>'
 
 
+def _told(probability: float) -> str:
+    """Three places; of what is less, that it is."""
+    return f"{probability:.3f}" if probability >= _LEAST else f"&lt;{_LEAST}"
+
+
+_LEAST = 0.001
 _COLUMNS = (words.TOKEN, words.LOGIT, words.PROBABILITY)
 
 
@@ -228,7 +239,7 @@ def worked(example: Example) -> str:
     keys, values = (_list(one) for one in (example.keys, example.values))
     facts = (
         f"<math><mi>k</mi><mo>=</mo><msub><mi>W</mi><mi>k</mi></msub><mi>x</mi><mo>=</mo>{keys}"
-        f'<mo>,</mo><mspace width="1em"/><mi>v</mi><mo>=</mo><msub><mi>W</mi><mi>v</mi></msub>'
+        f"</math>&emsp;<math><mi>v</mi><mo>=</mo><msub><mi>W</mi><mi>v</mi></msub>"
         f"<mi>x</mi><mo>=</mo>{values}</math>"
     )
     steps = "".join(

@@ -15,6 +15,7 @@ from demos.door import gr
 from demos.frame import Frame, Tab
 from demos.inside import html as shown
 from demos.inside import words
+from demos.problems import problem
 from demos.said import Said, html
 from demos.task_words import title
 
@@ -126,7 +127,7 @@ def _see(frame: Frame, backbone: str, name: str, typed: str, as_prompt: bool) ->
     try:
         now = _seen(frame.services.of(backbone), name, typed, as_prompt)
     except QuintetError as error:
-        return [_problem(error), gr.update(), (), *(gr.skip() for _ in range(5))]
+        return [problem(error), gr.update(), (), *(gr.skip() for _ in range(5))]
     layers, heads = now[0][1].attention.shape[:2]
     dropped = now[0][1].dropped
     said = html(words.DROPPED.filled(count=dropped), "p", class_="quiet") if dropped else ""
@@ -198,11 +199,7 @@ def _worked(typed: str, query: float, key: float, value: float, causal: bool) ->
             )
         )
     except BadInput as error:
-        return _problem(error)
-
-
-def _problem(error: QuintetError) -> str:
-    return html(str(error), "p", class_="problem", role="alert")
+        return problem(error)
 
 
 TAB = Tab(name="inside", title=words.TITLE, draw=draw)

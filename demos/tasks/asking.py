@@ -10,6 +10,7 @@ from core.adapters import registry
 from core.application import Application, Pending, Prediction
 from core.engine.sampling import Sampling
 from core.engine.sequences import Written
+from core.errors import MissingAdapter
 from core.service import Service
 from core.task import In, Text
 from demos import words
@@ -116,6 +117,18 @@ def chosen(service: Service, page: str, value: str) -> System:
     """The system of that value; of one that this backbone lacks, the first."""
     known = systems(service, page)
     return next((one for one in known if one.value == value), known[0])
+
+
+def named(service: Service, page: str, value: str) -> System:
+    """The system of that value; `MissingAdapter` where this backbone lacks it."""
+    known = systems(service, page)
+    found = next((one for one in known if value in (one.value, one.name)), None)
+    if found is None and value != SERVED:
+        raise MissingAdapter(
+            f"No adapter {value!r} on {service.engine.backbone.name}; "
+            f"known: {', '.join(one.name for one in known)}."
+        )
+    return found or System(SERVED, SERVED)
 
 
 def without(asked: Asked[Any], **changes: Any) -> Asked[Any]:

@@ -9,11 +9,11 @@ from typing import Any
 from core.application import Application, Prediction
 from core.errors import QuintetError
 from core.task import Input
-from demos.answers.heading import problem
-from demos.answers.programs import programs
+from demos.answers.programs import Door, programs
 from demos.answers.view import Values, View, view
 from demos.door import Component, gr
 from demos.frame import Frame
+from demos.problems import problem
 from demos.routes import route_name
 from demos.said import html
 from demos.tasks.asking import BARE, Asked, System, chosen
@@ -21,6 +21,7 @@ from demos.tasks.controls import chosen as chosen_writing
 from demos.tasks.fields import Form, Turns, checked
 from demos.tasks.last_answers import Given, LastAnswers
 from demos.tasks.newest import Newest, Turn
+from demos.tasks.options import written
 
 NOBODY = "—"
 """Chosen where no second answer is wanted."""
@@ -121,10 +122,21 @@ class Asking:
                     told=None if place else self._remember(request, system, application, given),
                 )
             )
-        listing = programs(_address(request), route_name(self.page), self.page, fields, writing)
+        listing = programs(
+            _door(request), route_name(self.page), self.page, self._whole(fields),
+            written(
+                writing, backbone=service.engine.backbone.name, adapter=answering[0].value
+            ),
+        )  # fmt: skip
         titles = _titles(answering)
         for step in _side_by_side(self.lanes, asked, titles):
             yield [*self._head("", listing, who[1]), *step]
+
+    def _whole(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """All fields in their order, as a program gives them; those that are not drawn by default."""
+        kinds = self.frame.service.task(self.page).input.model_fields
+        rest = {name: kind.get_default(call_default_factory=True) for name, kind in kinds.items()}
+        return {name: fields.get(name, rest[name]) for name in kinds}
 
     def _remember(
         self,
@@ -184,5 +196,6 @@ def _titles(answering: Sequence[System]) -> list[str]:
     return [html(one.said, "p", class_="system") for one in answering]
 
 
-def _address(request: gr.Request) -> str:
-    return str(getattr(request.request, "base_url", "http://127.0.0.1:7860/"))
+def _door(request: gr.Request) -> Door:
+    address = getattr(request.request, "base_url", "http://127.0.0.1:7860/")
+    return Door(str(address), request.username or "")

@@ -8,9 +8,10 @@ from typing import Any
 from core.errors import QuintetError
 from core.task import Language, Span
 from demos import words
-from demos.answers.heading import about, heading, problem
+from demos.answers.heading import about, heading
 from demos.door import api, gr
 from demos.frame import Frame
+from demos.problems import problem
 from demos.routes import route, route_name
 from demos.tasks.asking import SERVED, System, chosen, systems
 from demos.tasks.fields import turns_of
@@ -44,7 +45,7 @@ def page(frame: Frame, name: str) -> None:
     else:
         panel(frame, name, [who.by, who.beside])
     api(
-        route(frame.service, name), api_name=route_name(name), api_description=task.description,
+        route(frame.services, name), api_name=route_name(name), api_description=task.description,
         concurrency_limit=_AT_ONCE,
     )  # fmt: skip
 

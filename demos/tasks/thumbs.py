@@ -12,6 +12,7 @@ from core.task import Choice, Task
 from demos.door import Component, gr
 from demos.feedback import words
 from demos.frame import Frame
+from demos.problems import problem
 from demos.said import html
 from demos.task_words import label
 from demos.tasks.last_answers import LastAnswers
@@ -48,7 +49,7 @@ class Thumbs:
                     )
                 )  # fmt: skip
             except QuintetError as error:
-                return [gr.skip(), html(str(error), "p", class_="problem", role="alert")]
+                return [gr.skip(), problem(error)]
             return [shut, _said(words.THANKS)]
 
         def liked(request: gr.Request) -> list[Any]:

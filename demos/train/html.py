@@ -11,7 +11,7 @@ from core.task import Task
 from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.train import jobs, runs, words
-from demos.train.plots import Line, chart, number
+from demos.train.plots import Line, chart, score
 from demos.train.runs import Run
 
 CSS = """
@@ -39,6 +39,13 @@ CSS = """
 .train thead th { color: var(--body-text-color-subdued); font-size: .85rem; }
 .train iframe { width: 100%; height: 42rem; border: 1px solid var(--border-color-primary);
   border-radius: .4rem; background: #fff; }
+.train .charts { margin-top: .7rem; }
+@media (max-width: 640px) {
+  .train table :is(th, td):is(:nth-child(2), :nth-child(3), :nth-child(4)) { display: none; }
+  .train table :is(th, td) { white-space: normal; padding-right: .5rem; font-size: .82rem; }
+  .train table td:first-child { overflow-wrap: anywhere; min-width: 6.5rem; }
+  .train button.lg { font-size: .92rem; padding-inline: .4rem; }
+}
 .train .same { font-size: .85rem; color: var(--body-text-color-subdued); }
 .train code { background: var(--background-fill-secondary); padding: .1em .35em;
   border-radius: .25em; overflow-wrap: anywhere; }
@@ -98,11 +105,11 @@ def _score(run: Run, task: Task[Any], naming: Naming) -> str:
     name, value, other = found
     said = words.SCORED.filled(
         metric=naming.value(task, name),
-        value=number(value),
+        value=score(value),
         rows=f"{run.scores.get('rows', 0):,}",
         side=words.SIDES.get(str(run.scores.get("scored_on")), same("")),
         baseline=naming.baseline(run.scores.get("baseline_name") or "–"),
-        other="–" if other is None else number(other),
+        other="–" if other is None else score(other),
     )
     return html(said, "p")
 
@@ -149,13 +156,13 @@ def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]], naming: Naming)
 def _row(run: Run, task: Task[Any], naming: Naming) -> str:
     log = runs.read_log(run.folder)
     found = runs.headline(run.scores, task.select_by.metric)
-    score = f"{html(naming.value(task, found[0]))} {number(found[1])}" if found else "–"
-    baseline = number(found[2]) if found and found[2] is not None else "–"
+    reached = f"{html(naming.value(task, found[0]))} {score(found[1])}" if found else "–"
+    baseline = score(found[2]) if found and found[2] is not None else "–"
     data = ", ".join(Path(str(one)).name for one in run.settings.get("data", ()))
-    loss = number(log.loss[-1][1]) if log.loss else "–"
+    loss = score(log.loss[-1][1]) if log.loss else "–"
     cells = (
         escape(run.name), html(words.STATES[state_of(run)]), escape(run.backbone), escape(data),
-        f"{log.steps:,}", loss, score, baseline,
+        f"{log.steps:,}", loss, reached, baseline,
     )  # fmt: skip
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
@@ -180,11 +187,6 @@ def command(arguments: Sequence[str]) -> str:
         f'<p class="same">{html(words.SAME_BY_COMMAND)} '
         f"<code>{escape(jobs.command(arguments))}</code></p>"
     )
-
-
-def problem(error: Exception | str) -> str:
-    """What went wrong, in the error's own words."""
-    return html(str(error), "p", class_="problem", role="alert")
 
 
 def note(said: Said) -> str:

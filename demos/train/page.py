@@ -10,6 +10,7 @@ from core.adapters import registry
 from core.errors import BadInput, QuintetError
 from demos.door import gr, here
 from demos.frame import Frame, Tab
+from demos.problems import problem
 from demos.said import html
 from demos.task_words import title
 from demos.train import html as shown
@@ -114,7 +115,7 @@ def _look(*values: Any) -> Iterator[str]:
         wanted = _wanted(*values)
         asked = [wanted.check(), wanted.arguments("--dry-run")]
     except BadInput as error:
-        yield shown.problem(error)
+        yield problem(error)
         return
     before = html(words.ROWS, "h3")
     for arguments in filter(None, asked):
@@ -137,7 +138,7 @@ def _start(*values: Any) -> tuple[str, Any]:
         folder = runs.fresh_folder(wanted.task)
         jobs.start(wanted.arguments("--output", str(folder)))
     except QuintetError as error:
-        return shown.problem(error), gr.skip()
+        return problem(error), gr.skip()
     return "", str(folder)
 
 
@@ -220,7 +221,7 @@ def _told(action: Callable[[Run], str]) -> Callable[[str], str]:
         try:
             return action(run) if run else ""
         except QuintetError as error:
-            return shown.problem(error)
+            return problem(error)
 
     return act
 

@@ -14,6 +14,9 @@ Points = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT = 440, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 34
 _TICKS = 5
+_MANY = 60
+"""Points from which on their moving mean is what a reader can follow."""
+_MEAN = Said("Thick: the mean of {count} points", "粗线：每 {count} 个点的均值")
 COLOURS = 6
 """Classes `series-0` … of the style sheet; more lines begin again."""
 
@@ -24,6 +27,7 @@ CSS = """
 .chart text { font-size: 13px; fill: var(--body-text-color-subdued); }
 .chart .grid { stroke: var(--border-color-primary); stroke-width: 1; }
 .chart path { fill: none; stroke-width: 2; stroke-linejoin: round; stroke: var(--line-colour); }
+.chart path.single { stroke-width: 1; opacity: .35; }
 .chart circle { fill: var(--line-colour); }
 @media (max-width: 640px) { .chart text { font-size: 15px; } }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
@@ -69,7 +73,11 @@ def chart(title: Said, lines: Sequence[Line], *, first: int = 0) -> str:
         f'<span><i class="{_colour(place + first)}"></i>{escape(line.name)}</span>'
         for place, line in enumerate(drawn)
     )
-    legend = f'<div class="legend">{keys}</div>' if len(drawn) > 1 else ""
+    window = max(_window(line.points) for line in drawn)
+    keys = (keys if len(drawn) > 1 else "") + (
+        html(_MEAN.filled(count=window)) if window > 1 else ""
+    )
+    legend = f'<div class="legend">{keys}</div>' if keys else ""
     return (
         f'<figure class="chart">{html(title, "figcaption")}'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(said)}">{body}</svg>'
@@ -89,6 +97,25 @@ def ticks(low: float, high: float, *, least: float = 0.0, count: int = _TICKS) -
 def number(value: float) -> str:
     """As short as it can be told from its neighbours."""
     return f"{value:.3g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def score(value: float) -> str:
+    """Three digits, the last zeros too, so that scores stand below one another."""
+    return f"{value:#.3g}".removesuffix(".") if abs(value) < 1e3 else f"{value:,.0f}"
+
+
+def _window(points: Points) -> int:
+    """Points in the moving mean; 1 where each of them can be seen."""
+    return len(points) // 20 if len(points) >= _MANY else 1
+
+
+def _mean(points: Points, window: int) -> Points:
+    """Each value as the mean of the last `window`; nothing of the future."""
+    found, sums = [], 0.0
+    for place, (x, y) in enumerate(points):
+        sums += y - (points[place - window][1] if place >= window else 0.0)
+        found.append((x, sums / min(place + 1, window)))
+    return found
 
 
 def _colour(place: int) -> str:
@@ -137,7 +164,12 @@ class _Frame:
         return "".join(found)
 
     def curve(self, points: Points) -> str:
-        places = [self.place(x, y) for x, y in points]
-        path = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-        x, y = places[-1]
-        return f'<path d="M{path}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+        window = _window(points)
+        single = f'<path class="single" d="{self._path(points)}"/>' if window > 1 else ""
+        shown = _mean(points, window)
+        x, y = self.place(*shown[-1])
+        return f'{single}<path d="{self._path(shown)}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+
+    def _path(self, points: Points) -> str:
+        places = (self.place(x, y) for x, y in points)
+        return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
