@@ -177,10 +177,12 @@ def _carry_out(request: Request[Any], splits: Splits[Any], wanted: Wanted) -> No
     from finetune.data.inspection import remarks
 
     with imports.quick_imports():
-        from finetune.training import processes
+        from finetune.training import processes, shards
         from finetune.workflows import finetuning
 
     processes.start(request.device)
+    if wanted.seeds and shards.asked():
+        raise BadSetting("A backbone in shards serves one run. Give --seed, one command a seed.")
     screen = console(stderr=True, quiet=not processes.first())
     for line in remarks(request.task, splits.train):
         screen.print(printable(line), markup=False)
