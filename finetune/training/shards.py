@@ -1,6 +1,6 @@
 """A model in shards (torch's FSDP 2, through accelerate): each process holds a part of every weight.
 
-    accelerate launch --use_fsdp --fsdp_version 2 --num_processes 2 -m quintet finetune spam …
+    ACCELERATE_USE_FSDP=true FSDP_VERSION=2 torchrun --nproc_per_node 2 -m quintet finetune spam …
 
 A pass gathers one layer after another, so all processes must make it together, and a weight is read
 in one piece only where all of them ask for it.
@@ -31,11 +31,12 @@ def check() -> None:
     for name in ("DEEPSPEED", "MEGATRON_LM"):
         if _launched(name):
             raise BadSetting(
-                f"{name} makes an engine of its own out of the model. Begin with torchrun, where every "
-                "process holds the backbone, or in shards: accelerate launch --use_fsdp --fsdp_version 2."
+                f"{name} takes its steps by itself, where a bad one could not be skipped. Begin with "
+                "torchrun; with ACCELERATE_USE_FSDP=true FSDP_VERSION=2 before it, the backbone is cut "
+                "into shards."
             )
     if asked() and os.environ.get("FSDP_VERSION", "1") != "2":
-        raise BadSetting("FSDP 1 flattens the weights of an adapter. Take --fsdp_version 2.")
+        raise BadSetting("FSDP 1 flattens the weights of an adapter. Set FSDP_VERSION=2.")
     # Each process reads the whole backbone once, to tell which one it is.
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
 
