@@ -176,7 +176,7 @@ class Wanted(NamedTuple):
 def _carry_out(request: Request[Any], splits: Splits[Any], wanted: Wanted) -> None:
     from finetune.data.inspection import remarks
 
-    with imports.quick_imports():
+    with imports.imports_for_good():
         from finetune.training import processes, shards
         from finetune.workflows import finetuning
 
