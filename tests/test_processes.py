@@ -33,7 +33,8 @@ SAVED = ("--max-steps", "7", "--save-steps", "3", "--save-total-limit", "9")
 
 
 @pytest.mark.parametrize(
-    ("kind", "way_out"), [("FSDP", "FSDP_VERSION=2"), ("DEEPSPEED", "ACCELERATE_USE_FSDP=true FSDP_VERSION=2")]
+    ("kind", "way_out"),
+    [("FSDP", "FSDP_VERSION=2"), ("DEEPSPEED", "ACCELERATE_USE_FSDP=true FSDP_VERSION=2")],
 )
 def test_what_the_loop_cannot_shard_is_refused_before_the_work(kind, way_out, monkeypatch):
     monkeypatch.setenv(f"ACCELERATE_USE_{kind}", "true")
