@@ -17,10 +17,11 @@ import torch
 from safetensors.torch import load_file
 
 from core import backbone as backbones
+from core.adapters.lora import AdapterStack
 from core.backbone import presets
 from core.engine.prompting import Encoded
 from core.errors import BadSetting
-from finetune.training import processes
+from finetune.training import processes, shards
 from finetune.training.collation import answer_loss, collate, share
 from tests.test_finetuning import reviews
 
@@ -40,6 +41,19 @@ def test_what_the_loop_cannot_shard_is_refused_before_the_work(kind, way_out, mo
     monkeypatch.setenv(f"ACCELERATE_USE_{kind}", "true")
     with pytest.raises(BadSetting, match=way_out):
         processes.start("cpu")
+
+
+@pytest.mark.parametrize(
+    "lora", [{"modules_to_save": ["lm_head"]}, {"target_modules": ["lm_head"]}]
+)
+def test_in_shards_only_the_layers_learn(lora, backbone):
+    stack = AdapterStack(backbone)
+    stack.create("layers", seed=0)
+    with stack.training("layers"):
+        shards.check_learned(backbone.model)
+    stack.create("head", lora, seed=0)
+    with stack.training("head"), pytest.raises(BadSetting, match=r"lm_head.* is in none"):
+        shards.check_learned(backbone.model)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])

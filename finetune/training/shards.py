@@ -62,6 +62,18 @@ def accelerator(place: str, *, several: bool) -> Accelerator:
     return made
 
 
+def check_learned(model: Any) -> None:
+    """Raise `BadSetting` where more learns than matrices of the layers: embeddings and head share shards."""
+    blocks = [m for m in model.modules() if type(m).__name__ in (model._no_split_modules or ())]
+    inside = {id(weight) for block in blocks for weight in block.parameters()}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and id(weight) not in inside:
+            raise BadSetting(
+                f"In shards only the layers learn, and {name} is in none. "
+                "Take it out of lora, or begin without ACCELERATE_USE_FSDP."
+            )
+
+
 def _plugin() -> FullyShardedDataParallelPlugin:
     from accelerate.utils import FullyShardedDataParallelPlugin
 
