@@ -108,12 +108,8 @@ class _Loop(Generic[Batch]):
         half = next(job.model.parameters()).dtype != torch.float32
         self.mixed = self.bf16 and not half  # else there is nothing to mix
         self.bf16 = self.bf16 or half
-        if processes.several() and shards.asked():
-            shards.check_learned(job.model)
         self.accelerator = shards.accelerator(place, several=processes.several())
-        self.model, *self.optimizers = self.accelerator.prepare(job.model, *job.optimizers)
-        if shards.sharded(job.model):  # what the first pass allocates serves for learning, too
-            shards.empty_pass(job.model)
+        self.model, *self.optimizers = shards.prepare(self.accelerator, job.model, job.optimizers)
         self.device = next(self.model.parameters()).device
         if self.settings.torch_compile:
             self.model = torch.compile(self.model)

@@ -9,6 +9,7 @@ in one piece only where all of them ask for it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.adapters.weights import whole
@@ -60,6 +61,18 @@ def accelerator(place: str, *, several: bool) -> Accelerator:
         # accelerate 1.15 obeys the wish on accelerators only; torch shards over gloo as well.
         made.state.distributed_type, made.state.fsdp_plugin = DistributedType.FSDP, plugin
     return made
+
+
+def prepare(
+    made: Accelerator, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+) -> Sequence[Any]:
+    """What the accelerator makes of model and optimizers, in shards where it was told so."""
+    if made.is_fsdp2:
+        check_learned(model)
+    found: Sequence[Any] = made.prepare(model, *optimizers)
+    if made.is_fsdp2:
+        empty_pass(model)  # what it allocates in inference mode could not be learned with
+    return found
 
 
 def check_learned(model: Any) -> None:
