@@ -169,7 +169,7 @@ def gathered(arguments: list[str]) -> list[str]:
 
 def sampling(temperature: float | None, **more: Any) -> Sampling:
     """Greedy without a temperature; `more` are further fields of `Sample`."""
-    with imports.quick_imports():  # torch comes with it
+    with imports.to_answer():  # torch comes with it
         from core.engine.sampling import Greedy, Sample
 
     if temperature is None:
@@ -192,7 +192,7 @@ def typed() -> str:
 def open_engine(backbone: str | None, device: str, dtype: Dtype = "auto") -> Engine:
     """The engine on a backbone, on the device that was asked for or found."""
     _tell_fallback(backbone)
-    with imports.quick_imports(), imports.without_detection():
+    with imports.imports_for_good(), imports.without_detection():
         return opening.open_engine(backbone, device=device, dtype=dtype)
 
 

@@ -176,11 +176,13 @@ class Wanted(NamedTuple):
 def _carry_out(request: Request[Any], splits: Splits[Any], wanted: Wanted) -> None:
     from finetune.data.inspection import remarks
 
-    with imports.quick_imports():
-        from finetune.training import processes
+    with imports.imports_for_good():
+        from finetune.training import processes, shards
         from finetune.workflows import finetuning
 
     processes.start(request.device)
+    if wanted.seeds and shards.asked():
+        raise BadSetting("A backbone in shards serves one run. Give --seed, one command a seed.")
     screen = console(stderr=True, quiet=not processes.first())
     for line in remarks(request.task, splits.train):
         screen.print(printable(line), markup=False)

@@ -27,6 +27,17 @@ def quick_imports() -> Iterator[None]:
 
 
 @contextmanager
+def imports_for_good() -> Iterator[None]:
+    """As `quick_imports`, for a process of our own: what they made is not looked through later either.
+
+    Without it the first collection after the imports, and those at the end, walk all of it: 0.8 s.
+    """
+    with quick_imports():
+        yield
+        gc.freeze()
+
+
+@contextmanager
 def without_detection() -> Iterator[None]:
     """transformers without scipy, which its losses for object detection take 0.4 s to import.
 
@@ -84,7 +95,7 @@ def without_compiler() -> Iterator[None]:
 @contextmanager
 def to_answer() -> Iterator[None]:
     """All of this, in a process that answers: it trains nothing, compiles nothing, shards nothing."""
-    with quick_imports(), on_one_process(), without_compiler(), without_detection():
+    with imports_for_good(), on_one_process(), without_compiler(), without_detection():
         yield
 
 

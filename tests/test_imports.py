@@ -35,6 +35,15 @@ double = torch.compile(lambda given: given * 2, backend="eager")
 print(double(torch.ones(1)).item(), torch.distributed.is_available())
 """
 
+COLLECTED = """
+import gc
+from core import imports
+with imports.imports_for_good():
+    import torch
+    before = gc.get_freeze_count()
+print(before, gc.get_freeze_count() > 10_000, gc.isenabled())
+"""
+
 REST = """
 from core import imports
 with imports.without_compiler():
@@ -64,3 +73,7 @@ def test_the_compiler_is_there_for_whoever_asks_for_it():
 
 def test_any_part_of_the_compiler_brings_all_of_it():
     assert _run(REST) == ["torch._dynamo.config torch._dynamo.eval_frame"]
+
+
+def test_what_imports_made_is_not_collected():
+    assert _run(COLLECTED) == ["0 True True"]

@@ -100,6 +100,18 @@ def test_every_row_of_every_file_is_answered_and_summed_up(nano, source, tmp_pat
     assert (tmp_path / "out" / "shares.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("output", "way_out"),
+    [("answers.csv", "answers-answers"), ("in/b.csv", "b-answers"), ("in", "holds the rows"),
+     (".", "holds the rows")],
+)  # fmt: skip
+def test_an_output_that_is_no_folder_of_its_own_is_told_before_the_backbone_loads(
+    source, tmp_path, output, way_out
+):
+    with pytest.raises(BadSetting, match=way_out):
+        predict_folder(lambda: pytest.fail("It was loaded."), source, tmp_path / output, Options())
+
+
 def test_intervals_are_wilsons():
     (one, other) = summary.shares(Counter(spam=1, ham=9), ("spam", "ham"))
     assert (one.low, one.high) == pytest.approx((0.0179, 0.4042), abs=1e-3)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.console import Console
 
 import apps
 from core.adapters.lora import AdapterStack
@@ -18,6 +20,7 @@ from core.engine.engine import Engine
 from core.errors import BadColumns, BadData, BadSetting, Stopped
 from finetune.data.inputs import input_of
 from finetune.data.tables import check_output
+from finetune.workflows import progress
 from finetune.workflows.batch_prediction import predict_file
 
 TEXTS = [
@@ -219,7 +222,11 @@ def test_columns_keep_their_names_in_the_output(engine, tmp_path):
 def test_an_output_that_cannot_be_is_told_at_once(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder.csv").mkdir()
-    for name, words in (("file/out.csv", "is a file"), ("folder.csv", "is a folder")):
+    for name, words in (
+        ("file/out.csv", "is a file"),
+        ("folder.csv", "is a folder.*folder.csv/answered.csv"),
+        (".", "is a folder"),
+    ):
         with pytest.raises(BadSetting, match=words):
             check_output(tmp_path / name, overwrite=False)
 
@@ -234,3 +241,13 @@ def test_an_output_is_not_overwritten_unasked(engine, tmp_path):
     predict_file(application, source, output, overwrite=True)
     with pytest.raises(BadSetting, match="must end in"):
         predict_file(application, source, tmp_path / "out.docx")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_leaves_no_line_behind(terminal):
+    said = io.StringIO()
+    with progress.counting(Console(file=said, force_terminal=terminal), "predicting") as told:
+        told(1, 2)
+        told(2, 2)
+    assert terminal == ("predicting" in said.getvalue())
+    assert said.getvalue().count("\n") <= terminal

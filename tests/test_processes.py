@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,27 +14,46 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from core import backbone as backbones
+from core.adapters.lora import AdapterStack
 from core.backbone import presets
 from core.engine.prompting import Encoded
 from core.errors import BadSetting
-from finetune.training import processes
+from finetune.training import processes, shards
 from finetune.training.collation import answer_loss, collate, share
 from tests.test_finetuning import reviews
 
 ROOT = Path(__file__).parent.parent
 KEYS = (
     *("--per-device-train-batch-size", "5", "--logging-steps", "1", "--eval-steps", "3"),
-    *("--max-eval-rows", "16", "--bf16", "off", "--learning-rate", "0.01", "--max-test-rows", "0"),
+    *("--max-eval-rows", "16", "--bf16", "off", "--learning-rate", "0.02", "--max-test-rows", "0"),
 )
+SAVED = ("--max-steps", "7", "--save-steps", "3", "--save-total-limit", "9")
 
 
-@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED"])
-def test_a_model_in_shards_is_refused_before_the_work(kind, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "way_out"),
+    [("FSDP", "FSDP_VERSION=2"), ("DEEPSPEED", "ACCELERATE_USE_FSDP=true FSDP_VERSION=2")],
+)
+def test_what_the_loop_cannot_shard_is_refused_before_the_work(kind, way_out, monkeypatch):
     monkeypatch.setenv(f"ACCELERATE_USE_{kind}", "true")
-    with pytest.raises(BadSetting, match=f"{kind} cuts .* torchrun"):
+    with pytest.raises(BadSetting, match=way_out):
         processes.start("cpu")
+
+
+@pytest.mark.parametrize(
+    "lora", [{"modules_to_save": ["lm_head"]}, {"target_modules": ["lm_head"]}]
+)
+def test_in_shards_only_the_layers_learn(lora, backbone):
+    stack = AdapterStack(backbone)
+    stack.create("layers", seed=0)
+    with stack.training("layers"):
+        shards.check_learned(backbone.model)
+    stack.create("head", lora, seed=0)
+    with stack.training("head"), pytest.raises(BadSetting, match=r"lm_head.* is in none"):
+        shards.check_learned(backbone.model)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
@@ -60,21 +81,22 @@ def command(folder: Path, output: str, processes: int, *more: str) -> list[str]:
     ]
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
+        **more,
     }
 
 
-def run(arguments: list[str]) -> str:
+def run(arguments: list[str], **more: str) -> tuple[str, str]:
     found = subprocess.run(
-        arguments, env=environment(), capture_output=True, text=True, timeout=600
+        arguments, env=environment(**more), capture_output=True, text=True, timeout=600
     )
     assert found.returncode == 0, found.stderr[-3000:]
-    return found.stdout
+    return found.stdout, found.stderr
 
 
 def logged(folder: Path) -> list[dict[str, float]]:
@@ -90,15 +112,43 @@ def prepared(tmp_path, tokenizer) -> Path:
     return tmp_path
 
 
-def test_two_processes_learn_what_one_learns(prepared):
+def test_two_processes_learn_what_one_learns_whole_or_in_shards(prepared):
     run(command(prepared, "one", 1, "--max-steps", "7"))
-    said = run(command(prepared, "two", 2, "--max-steps", "7"))
+    said, _ = run(command(prepared, "two", 2, *SAVED))
     assert said.count("adapter: ") == 1
-    one, two = logged(prepared / "one"), logged(prepared / "two")
-    assert [line["step"] for line in one] == [line["step"] for line in two]
-    for left, right in zip(one, two, strict=True):
-        assert right == pytest.approx(left, rel=1e-5, abs=1e-5)
+    agree(prepared / "one", prepared / "two")
     assert (prepared / "two" / "report" / "report.html").is_file()
+    shards_go_on_as_the_whole_would(prepared)
+
+
+def agree(one: Path, two: Path) -> None:
+    left, right = logged(one), logged(two)
+    assert [line["step"] for line in left] == [line["step"] for line in right]
+    for a, b in zip(left, right, strict=True):
+        assert b == pytest.approx(a, rel=1e-5, abs=1e-5)
+
+
+def shards_go_on_as_the_whole_would(folder: Path) -> None:
+    """From step 3 of "two"; its best step, 6, comes after that."""
+    cut = shutil.copytree(folder / "two", folder / "shards")
+    for name in ("checkpoint-6", "checkpoint-7", "adapter", "report"):
+        shutil.rmtree(cut / name)
+    shards = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+    _, told = run(command(folder, "shards", 2, *SAVED, "--resume"), **shards)
+    own, whole = re.search(r"holds ([\d,]+) of ([\d,]+) weights", told).groups()
+    assert int(own.replace(",", "")) < 0.7 * int(whole.replace(",", ""))
+    agree(folder / "two", cut)
+    for name in ("adapter/adapter_model.safetensors", "checkpoint-7/weights.safetensors"):
+        expected, found = load_file(folder / "two" / name), load_file(cut / name)
+        assert expected.keys() == found.keys()
+        assert all(torch.allclose(found[k], one, atol=1e-5) for k, one in expected.items())
+    momenta = [
+        torch.load(one / "checkpoint-7" / "optimizer.pt")["optimizers"][0]["state"]
+        for one in (folder / "two", cut)
+    ]
+    for place, state in momenta[0].items():
+        torch.testing.assert_close(momenta[1][place], state, rtol=1e-4, atol=1e-6)
+    assert (cut / "report" / "report.html").is_file()
 
 
 def test_a_stop_signal_to_two_processes_is_resumable(prepared):

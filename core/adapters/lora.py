@@ -23,7 +23,7 @@ from core.adapters import ranks
 from core.adapters.fused import fused
 from core.adapters.lora_config import lora_config, read_config
 from core.adapters.routing import Routing, quiet
-from core.adapters.weights import WEIGHTS, first_line, present, read_weights
+from core.adapters.weights import WEIGHTS, first_line, present, read_weights, whole
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class AdapterStack:
         if key is not None:
             self.routing.release(key)
 
-    def save(self, name: str, folder: Path) -> None:
-        """Stock PEFT files at the top of `folder`, appearing all at once."""
+    def save(self, name: str, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
+        """Stock PEFT files at the top of `folder`, appearing all at once; of `state`, or as it is."""
         model: Any = self.routing.peft
         config = dataclasses.replace(model.peft_config[self._key(name)])
         config.base_model_name_or_path = self._backbone.name
@@ -164,7 +164,9 @@ class AdapterStack:
             config.target_modules = sorted(config.target_modules)
         with store.new_folder(folder) as temporary:
             config.save_pretrained(str(temporary))
-            save_file(self.state(name), temporary / WEIGHTS, metadata={"format": "pt"})
+            save_file(
+                dict(state or self.state(name)), temporary / WEIGHTS, metadata={"format": "pt"}
+            )
 
     def parameters(self, name: str) -> list[torch.nn.Parameter]:
         """The weights of this adapter alone."""
@@ -174,10 +176,13 @@ class AdapterStack:
         return [parameter for path, parameter in named if key in path.split(".")]
 
     def state(self, name: str) -> dict[str, Tensor]:
-        """A copy of the weights on the CPU, under the names that the file has."""
+        """A copy of the weights on the CPU, under the names that the file has.
+
+        Of a model in shards all processes must ask.
+        """
         with self.routing.turns.change():
             tensors = self._tensors(self._key(name)).items()
-        return {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors}
+        return {key: whole(one.detach()).cpu().clone().contiguous() for key, one in tensors}
 
     def restore(self, name: str, state: Mapping[str, Tensor]) -> None:
         """Put back what `state` gave."""

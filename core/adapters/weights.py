@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,7 +16,7 @@ from core.errors import Damaged, MissingAdapter
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["WEIGHTS", "first_line", "idle", "present", "read_weights"]
+__all__ = ["WEIGHTS", "first_line", "idle", "present", "read_weights", "whole"]
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -41,6 +41,11 @@ def idle(weights: Mapping[str, Tensor]) -> bool:
     if len(weights) != len(firsts) + sum(key in weights for key in seconds):
         return False
     return not any(bool(one.any() and weights[key].any()) for key, one in seconds.items())
+
+
+def whole(value: Any) -> Any:
+    """A tensor in shards gathered, which all processes must do together; anything else as it is."""
+    return value.full_tensor() if hasattr(value, "full_tensor") else value
 
 
 def present(folder: Path, name: str) -> Path:

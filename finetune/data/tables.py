@@ -13,16 +13,19 @@ from core import store
 from core.errors import BadSetting
 from core.task import Row
 
-_KINDS = ("csv", "tsv", "jsonl", "parquet")
+KINDS = ("csv", "tsv", "jsonl", "parquet")
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
     """Raise `BadSetting` for a name, a kind or a folder that cannot be written to."""
-    if _kind(output) not in _KINDS:
-        raise BadSetting(f"{output}: the output must end in {', '.join(_KINDS)}.")
     if output.is_dir():
-        raise BadSetting(f"{output} is a folder. Give the name of a file as --output.")
+        raise BadSetting(
+            f"{output} is a folder; the answers to one file are a file. "
+            f"Give its name as --output: {output / 'answered.csv'}"
+        )
+    if kind(output) not in KINDS:
+        raise BadSetting(f"{output}: the output must end in {', '.join(KINDS)}.")
     if output.exists() and not overwrite:
         raise BadSetting(f"{output} exists. Give --overwrite, or another --output.")
     store.check_writable(output.absolute().parent)
@@ -30,7 +33,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 def check_rows(output: Path, rows: Sequence[Row]) -> None:
     """Raise `BadSetting` where a column cannot be written in the kind that is asked for."""
-    if _kind(output) == "parquet":
+    if kind(output) == "parquet":
         for name in names_of(rows):
             _column(output, name, rows)
 
@@ -42,16 +45,17 @@ def names_of(rows: Sequence[Row]) -> list[str]:
 
 def write(output: Path, rows: Sequence[Row]) -> None:
     """Write the rows, every column of every row; the file appears when it is whole."""
-    if _kind(output) == "parquet":
+    if kind(output) == "parquet":
         _write_parquet(output, rows)
-    elif _kind(output) == "jsonl":
+    elif kind(output) == "jsonl":
         lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
         store.write_text(output, "".join(f"{line}\n" for line in lines))
     else:
-        store.write_text(output, _separated(rows, "\t" if _kind(output) == "tsv" else ","))
+        store.write_text(output, _separated(rows, "\t" if kind(output) == "tsv" else ","))
 
 
-def _kind(output: Path) -> str:
+def kind(output: Path) -> str:
+    """The end of its name, without the dot."""
     return output.suffix[1:].lower()
 
 

@@ -23,6 +23,7 @@ from core import store
 from core.adapters.weights import first_line
 from core.errors import Busy, Damaged, Mismatch
 from finetune.data.training_data import LOCK
+from finetune.training import shards
 
 _FILES = ("weights.safetensors", "optimizer.pt", "state.json")
 _UNREADABLE = (
@@ -54,13 +55,13 @@ def save(
     folder: Path,
     state: State,
     weights: Mapping[str, Tensor],
-    optimizers: Sequence[torch.optim.Optimizer],
+    optimizers: Sequence[Mapping[str, Any]],
     identity: Mapping[str, Any],
     *,
     keep: int,
 ) -> None:
     """Write `folder/checkpoint-N`, then remove all but the newest `keep`."""
-    memory = {"optimizers": [o.state_dict() for o in optimizers], "random": random_state()}
+    memory = {"optimizers": list(optimizers), "random": random_state()}
     with store.new_folder(folder / f"checkpoint-{state.step}") as new:
         try:
             save_file(
@@ -104,7 +105,7 @@ def load(
     memory = _read(path / _FILES[1], _on_cpu)
     _check(then, identity, path)
     for optimizer, found in zip(optimizers, memory["optimizers"], strict=True):
-        optimizer.load_state_dict(found)
+        shards.remember(optimizer, found)
     restore_random_state(memory["random"])
     return state, weights
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from core import hardware
+from core.adapters.weights import whole
 from core.errors import Diverged, Stopped
 from finetune.settings import LoopSettings
-from finetune.training import checkpoint, processes
+from finetune.training import checkpoint, processes, shards
 from finetune.training.checkpoint import State
 from finetune.training.divergence import Guard
 from finetune.training.optimizers import schedule
@@ -51,8 +51,8 @@ class Job(Generic[Batch]):
     validate: Callable[[], dict[str, float]]
     value: Callable[[dict[str, float]], float]
     """The number to maximise, from what `validate` measured."""
-    keep_best: Callable[[], None] = lambda: None
-    """Called whenever that number is the best so far."""
+    keep_best: Callable[[Mapping[str, Tensor]], None] | None = None
+    """Called by the first process with the weights, whenever that number is the best so far."""
     start_counts: bool = False
     """Whether the start may be the best of all: so for weights that were trained before."""
     flops_per_token: float = 0.0
@@ -108,12 +108,8 @@ class _Loop(Generic[Batch]):
         half = next(job.model.parameters()).dtype != torch.float32
         self.mixed = self.bf16 and not half  # else there is nothing to mix
         self.bf16 = self.bf16 or half
-        # What is mixed differs from run to run in one process, and accelerate keeps its first answer:
-        # so the loop mixes by itself. A single process stays on the device that was asked for.
-        self.accelerator = Accelerator(
-            cpu=place == "cpu", mixed_precision="no", device_placement=processes.several()
-        )
-        self.model, *self.optimizers = self.accelerator.prepare(job.model, *job.optimizers)
+        self.accelerator = shards.accelerator(place, several=processes.several())
+        self.model, *self.optimizers = shards.prepare(self.accelerator, job.model, job.optimizers)
         self.device = next(self.model.parameters()).device
         if self.settings.torch_compile:
             self.model = torch.compile(self.model)
@@ -217,7 +213,7 @@ class _Loop(Generic[Batch]):
 
     def _clip(self) -> float:
         limit = self.settings.max_grad_norm
-        return float(self.accelerator.clip_grad_norm_(self._parameters(), limit))
+        return float(whole(self.accelerator.clip_grad_norm_(self._parameters(), limit)))
 
     def _set_rates(self, share: float) -> None:
         groups = [g for o in self.job.optimizers for g in o.param_groups]
@@ -255,7 +251,7 @@ class _Loop(Generic[Batch]):
             self._save()
 
     def _validate(self) -> None:
-        metrics = processes.by_first(self.job.validate)
+        metrics = processes.by_first(self.job.validate, self.job.model)
         value = self.job.value(metrics)
         self.state.metrics = metrics
         self._log(**metrics)
@@ -264,21 +260,28 @@ class _Loop(Generic[Batch]):
         if self.state.best is None or value > self.state.best:
             self.state.best, self.state.best_step = value, self.state.step
             self.state.evaluations_since_best = 0
-            if processes.first():
-                self.job.keep_best()
+            self._keep_best()
             return
         self.state.evaluations_since_best += 1
         patience = self.settings.early_stopping_patience
         self.state.finished = bool(patience) and self.state.evaluations_since_best >= patience
 
+    def _keep_best(self) -> None:
+        if self.job.keep_best is None:
+            return
+        weights = self.job.weights()
+        if processes.first():
+            self.job.keep_best(weights)
+
     def _save(self) -> None:
         self.saved, self.state.guard = self.state.step, self.guard.memory()
+        weights, memory = self.job.weights(), [shards.memory(o) for o in self.job.optimizers]
         if processes.first():
             checkpoint.save(
                 self.job.folder,
                 self.state,
-                self.job.weights(),
-                self.job.optimizers,
+                weights,
+                memory,
                 self.job.identity,
                 keep=self.settings.save_total_limit,
             )

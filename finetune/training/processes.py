@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from core import hardware
-from core.errors import BadSetting
+from finetune.training import shards
+
+if TYPE_CHECKING:
+    from torch import nn
 
 T = TypeVar("T")
+_PASS, _DONE, _FAILED = "pass", "done", "failed"
+"""What the first process tells the others."""
 _PATIENCE = timedelta(hours=12)
 """How long the others wait while one validates or scores."""
-_SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
-"""As accelerate's launcher names them to the processes that it starts."""
 
 
 def several() -> bool:
@@ -30,9 +34,9 @@ def first() -> bool:
 def start(device: str) -> None:
     """Meet the other processes, and take the first one's measure of the machine for all.
 
-    Raises `BadSetting` where a launcher asks for a model in shards.
+    Raises `BadSetting` for what a launcher may ask and the loop cannot do.
     """
-    _refuse_shards()
+    shards.check()
     if not several():
         return
     from accelerate import PartialState
@@ -42,36 +46,52 @@ def start(device: str) -> None:
     hardware.remember(place, by_first(lambda: hardware.measure(place)))
 
 
-def _refuse_shards() -> None:
-    """One process validates and writes for all, so it must have the whole model."""
-    for name in _SHARDED:
-        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("true", "1"):
-            raise BadSetting(
-                f"{name} cuts the model into shards, and one process of ours validates and saves the "
-                "whole of it. Begin with torchrun, or accelerate launch --multi_gpu: every process "
-                "then holds the backbone."
-            )
+def by_first(work: Callable[[], T], model: nn.Module | None = None) -> T:
+    """What the first process makes of `work`, for all; the others wait, and end where it fails.
 
-
-def by_first(work: Callable[[], T]) -> T:
-    """What the first process makes of `work`, for all; the others wait, and end where it fails."""
+    Where `model` is in shards, they take part in every pass of it that `work` makes.
+    """
     if not several():
         return work()
     if not first():
-        (done, found), *_ = _broadcast([None])
-        if not done:
-            raise SystemExit(2)
-        return found
+        return cast(T, _follow(model))
     try:
-        made = work()
+        with _announced(model):
+            made = work()
     except BaseException:
-        _broadcast([(False, None)])
+        _broadcast(_FAILED)
         raise
-    _broadcast([(True, made)])
+    _broadcast((_DONE, made))
     return made
 
 
-def _broadcast(values: list[Any]) -> list[Any]:
+def _follow(model: nn.Module | None) -> Any:
+    while (told := _broadcast(None)) == _PASS:
+        shards.empty_pass(model)
+    if told == _FAILED:
+        raise SystemExit(2)
+    return told[1]
+
+
+@contextmanager
+def _announced(model: nn.Module | None) -> Iterator[None]:
+    """Within the block the other processes hear of each pass before its first layer is gathered."""
+    if model is None or not shards.sharded(model):
+        yield
+        return
+    hook = model.register_forward_pre_hook(lambda *_: _announce(), prepend=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _announce() -> None:
+    _broadcast(_PASS)
+
+
+def _broadcast(told: Any) -> Any:
     from accelerate.utils import broadcast_object_list
 
-    return list(broadcast_object_list(values))
+    (heard,) = broadcast_object_list([told])
+    return heard

@@ -185,7 +185,7 @@ def _job(
         share=share,
         validate=lambda: validate(application, training_set.validation),
         value=lambda metrics: selected(task, metrics),
-        keep_best=lambda: stack.save(NAME, folder / "adapter"),
+        keep_best=lambda weights: stack.save(NAME, folder / "adapter", weights),
         start_counts=start is not None,  # a new adapter does nothing yet: it is never kept
         flops_per_token=flops_per_token(stack.model, training_set.rows),
         identity={

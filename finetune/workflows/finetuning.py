@@ -19,7 +19,7 @@ from finetune.data import layout_of
 from finetune.data.training_data import RUNS, Request, Splits
 from finetune.report.results import Results
 from finetune.settings import FinetuneSettings
-from finetune.training import dry_run, learning_rate, memory, processes, sft
+from finetune.training import dry_run, learning_rate, memory, processes, sft, shards
 from finetune.workflows import progress, run_artifacts
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ def finetune(request: Request[In], engine: Engine, splits: Splits[In], console: 
             start=request.start,
             device=request.device,
             resume=request.resume,
-            begun=lambda: _describe(request, engine, folder),
+            begun=lambda: _begin(request, engine, folder, console),
             report=seen,
         )
     passport, results = processes.by_first(
-        lambda: _finish(request, engine, splits, folder, console)
+        lambda: _finish(request, engine, splits, folder, console), engine.backbone.model
     )
     return Run(folder, passport, results, state.best)
 
@@ -122,6 +122,12 @@ def _finish(
 
 def _fitted(request: Request[In], engine: Engine) -> Request[In]:
     return replace(request, settings=learning_rate.fitted(request.settings, engine.backbone))
+
+
+def _begin(request: Request[Any], engine: Engine, folder: Path, console: Console) -> None:
+    _describe(request, engine, folder)
+    if shards.sharded(engine.backbone.model):
+        console.print(shards.told(engine.backbone.model))
 
 
 def _describe(request: Request[Any], engine: Engine, folder: Path) -> None:

@@ -15,7 +15,7 @@ from core.errors import BadSetting, Busy, MissingBackbone
 from core.task import Task
 from finetune.data import corpus
 from finetune.data.training_data import RUNS
-from finetune.training import checkpoint, processes
+from finetune.training import checkpoint, processes, shards
 from finetune.training.language_modeling import pretrain
 from finetune.workflows import progress
 
@@ -41,6 +41,8 @@ def run(
     """
     if not settings.data:
         raise BadSetting("No texts to learn from. Give --data DIR, or `data:` in a file as -c.")
+    if shards.asked():
+        raise BadSetting("Pre-training keeps the whole model in each process. Begin with torchrun.")
     if (output / "log.jsonl").is_file() and not resume:
         raise BadSetting(f"{output} holds a run. Go on with --resume, or give another --output.")
     tokenizer = _tokenizer(tokenizer_folder)

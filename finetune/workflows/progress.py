@@ -72,7 +72,9 @@ def counting(console: Console, title: str) -> Iterator[Callable[[int, int], None
         TimeRemainingColumn(table_column=_whole()),
         TextColumn("left", table_column=_whole()),
     )
-    with Progress(*columns, console=console, transient=True, expand=True) as bar:
+    # Where nobody looks on, rich would leave an empty line of it.
+    unseen = not console.is_interactive
+    with Progress(*columns, console=console, transient=True, expand=True, disable=unseen) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from core import store
 from core.application import Application
 from core.errors import BadSetting, Stopped
+from finetune.data import tables
 from finetune.data.reading import folders
 from finetune.workflows.batch_prediction import weights_hash
 from finetune.workflows.folders import parts, summary
@@ -41,10 +42,11 @@ def predict_folder(
     Memory does not depend on the rows. The same call goes on after a crash; `BadSetting` where
     what lies in `output` was answered by others, or from files that have changed since.
     """
-    application = opener()
+    _check_output(source, output)
     found = [
         Part(source=path, output=_named(path, source, output)) for path in _files(source, output)
     ]
+    application = opener()
     _begin(application, source, output, found, options, overwrite=overwrite)
     try:
         if engine == "ray":
@@ -70,6 +72,21 @@ def _answer_all(
         progress(number, len(found))
         parts.answer(application, part, options)
     progress(len(found), len(found))
+
+
+def _check_output(source: Path, output: Path) -> None:
+    """What is wrong with it is said before the backbone loads."""
+    if output.is_dir():
+        if source.resolve().is_relative_to(output.resolve()):
+            raise BadSetting(
+                f"{output} holds the rows themselves. Give another folder as --output."
+            )
+        return
+    if output.exists() or tables.kind(output) in tables.KINDS:
+        raise BadSetting(
+            f"{output} is a file; the answers to a folder of files are a folder. "
+            f"Give its name as --output: {output.with_name(f'{output.stem}-answers')}"
+        )
 
 
 def _files(source: Path, output: Path) -> list[Path]:
@@ -100,8 +117,6 @@ def _begin(
         "files": {str(part.source.relative_to(source)): _stamp(part.source) for part in found},
     }
     run = output / RUN
-    if output.exists() and not output.is_dir():
-        raise BadSetting(f"{output} is a file. Give the name of a folder as --output.")
     if overwrite and run.is_file():
         shutil.rmtree(output / ANSWERS, ignore_errors=True)
         store.write_json(run, about)
