@@ -96,12 +96,8 @@ def pack(names: Sequence[str], data: Path, output: Path, python: str, tokenizer:
 
 def _needed(names: Iterable[str], data: Path) -> set[str]:
     """Files below `data` that these backbones learn from or are scored on."""
-    learned = {
-        part.path
-        for name in names
-        for parts in train_adapters.MIXTURES[name].values()
-        for part in parts
-    }
+    mixtures = [parts for name in names for parts in train_adapters.MIXTURES[name].values()]
+    learned = {part.path for parts in mixtures for part in parts}
     scored = {one.data for one in score_adapters.SCORES if one.backbone in names}
     if catalogue.SHIPPED in names:
         recipe = settings.read(settings.PretrainSettings, _RECIPE, {})
@@ -109,9 +105,8 @@ def _needed(names: Iterable[str], data: Path) -> set[str]:
     found = set()
     for path in (one for one in learned | scored if not Path(one).is_absolute()):
         whole = data / path
-        files = (
-            [whole] if whole.is_file() else [*whole.glob("train*.*"), *whole.glob("validation*.*")]
-        )
+        split = [file for name in ("train", "validation") for file in whole.glob(f"{name}*.*")]
+        files = [whole] if whole.is_file() else split
         found |= {str(file.relative_to(data)) for file in files}
     return found
 
