@@ -51,10 +51,11 @@ def listed(visit: Visit) -> dict[str, str]:
 def ran(visit: Visit) -> list[dict[str, Any]]:
     """What curl and Python are told, each in a process of its own."""
     found = listed(visit)
-    curl = subprocess.run(["bash", "-c", found["curl"]], capture_output=True, check=True, text=True)
-    python = subprocess.run(
-        [sys.executable, "-c", found["Python"]], capture_output=True, check=True, text=True
+    curl, python = (
+        subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        for command in (["bash", "-c", found["curl"]], [sys.executable, "-c", found["Python"]])
     )
+    assert not python.returncode, python.stderr
     return [json.loads(curl.stdout)["data"][0], ast.literal_eval(python.stdout)]
 
 
