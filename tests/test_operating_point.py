@@ -22,6 +22,7 @@ from core.task import Example
 from demos.answers.view import Asked, Bars
 from demos.door import gr
 from demos.routes import route
+from demos.services import Services
 from demos.tasks.asking import Writing
 from demos.tasks.newest import Newest
 from finetune.evaluation.scoring import answer
@@ -95,7 +96,7 @@ def _on_the_page(application, folder) -> str:
 
 def _by_the_route_of_the_page(application, folder) -> str:
     service = Service(application.engine.backbone, {"spam": TASK})
-    return route(service, "spam")(TEXT)["text"]
+    return route(Services(service), "spam")(TEXT, {})["text"]
 
 
 PATHS: tuple[Callable[[Any, Path], str], ...] = (

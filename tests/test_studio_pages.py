@@ -147,7 +147,7 @@ def test_a_run_of_yesterday_is_found_with_its_curves_and_report(visit):
     visit.open("Train")
     visit.shows("done")
     assert visit.page.locator(".chart svg:visible").count() == 2
-    visit.shows("mcc 0.5 on 80")
+    visit.shows("mcc 0.500 on 80")
     visit.press("Show the report")
     visit.page.frame_locator("iframe").get_by_role("heading", name="Its report").wait_for()
     visit.page.get_by_label("Runs to compare").click()
