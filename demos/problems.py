@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from demos import task_words
 from demos.said import Said, html, same
 
 # fmt: off
@@ -114,11 +115,6 @@ _KNOWN = (
          "请输入 1 至 {most} 个数，范围 {low} 至 {high}，以逗号分隔。"),
     Said("Weights go from {low} to {high}.", "权重应在 {low} 至 {high} 之间。"),
 )
-_NAMES = {
-    "'text'": "“文本”", "'question'": "“问题”", "'passage'": "“段落”",
-    "'generation'": "文本生成", "'sentiment'": "情感分析", "'spam'": "垃圾信息识别", "'translation'": "翻译",
-    "'qa'": "问答",
-}
 # fmt: on
 _GUESS = re.compile(r" Did you mean (?P<guess>'.+?')\?")
 
@@ -139,7 +135,7 @@ def _readings(text: str) -> Iterator[Said]:
     more = f"是否指 {guess['guess']}？" if guess else ""
     for known, pattern in _PATTERNS:
         if found := pattern.fullmatch(sentence):
-            values = {name: _NAMES.get(value, value) for name, value in found.groupdict().items()}
+            values = {name: task_words.quoted(value) for name, value in found.groupdict().items()}
             yield Said(text, known.filled(**values).zh + more)
 
 

@@ -56,6 +56,15 @@ def title_of(name: str) -> Said:
     return Said(name, _TITLES.get(name, name))
 
 
+def quoted(name: str) -> str:
+    """In Chinese, of a task or a field that an error names in quotes; anything else as it is."""
+    bare = name.removeprefix("'").removesuffix("'")
+    if len(bare) != len(name) - 2:
+        return name
+    field = _FIELDS.get(bare.capitalize())
+    return f"“{field}”" if field else _TITLES.get(bare, name)
+
+
 def description(task: Task[Any]) -> Said:
     """What it does, in one sentence."""
     return Said(task.description, _DESCRIPTIONS.get(task.name, task.description))

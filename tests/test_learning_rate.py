@@ -19,7 +19,7 @@ from tests.test_finetuning import asked, learned
     ("width", "layers", "lowest", "highest"),
     [
         (64, 2, 5e-3, 1e-2),  # nano
-        (256, 4, 2e-3, 2e-3),  # mini: where it was swept
+        (256, 4, 2e-3, 2e-3),  # where it was swept
         (576, 30, 3e-4, 4e-4),  # SmolLM2-135M: 2e-3 derails it, 3e-4 is steady
         (640, 18, 3e-4, 5e-4),  # Gemma 3 270M
         (2048, 16, 1e-4, 3e-4),

@@ -113,7 +113,7 @@ def test_a_press_of_the_thumb_keeps_a_free_answer(visit):
 def test_rolling_back_is_one_press_and_answers_change_hands(visit, service):
     registry.install(registry.versions("generation", BACKBONE)[1])
     before = service.find("generation")
-    visit.open("Feedback")
+    visit.open("Feedback", anew=True)
     visit.shows("generation@2")
     visit.press("Roll back")
     visit.shows("Taken back: generation@2. Served: generation@1.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.engine.forward import Forward
 
 _GPU_CHUNK = 8192
-"""Tokens of prompts that a GPU reads in about the time of one token."""
+"""Tokens of prompts that are read at once on a GPU, where fewer are mostly the start of kernels."""
 _LOOKED_AT = 64
 """Waiting rows among which those are looked for that fit into one pass."""
 

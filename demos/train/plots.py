@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+import pandas as pd
+
 from demos.said import Said, html
 
 Points = Sequence[tuple[float, float]]
@@ -111,11 +113,8 @@ def _window(points: Points) -> int:
 
 def _mean(points: Points, window: int) -> Points:
     """Each value as the mean of the last `window`; nothing of the future."""
-    found, sums = [], 0.0
-    for place, (x, y) in enumerate(points):
-        sums += y - (points[place - window][1] if place >= window else 0.0)
-        found.append((x, sums / min(place + 1, window)))
-    return found
+    values = pd.Series([y for _, y in points]).rolling(window, min_periods=1).mean()
+    return [(x, y) for (x, _), y in zip(points, values.tolist(), strict=True)]
 
 
 def _colour(place: int) -> str:

@@ -9,7 +9,7 @@ from core.backbone import Backbone
 from finetune.settings import FinetuneSettings
 
 _BEST, _WIDTH, _LAYERS = 2e-3, 256, 4
-"""The best of a sweep on the shipped backbone, and the size of that."""
+"""The best of a sweep on a backbone of 5.3 M parameters, and the size of that."""
 _POWER = 0.8
 """The best LoRA rate falls with this power of the width: 0.78 over the Llama models, Schulman et al.
 2025, "LoRA Without Regret", https://thinkingmachines.ai/blog/lora."""

@@ -132,9 +132,9 @@ class _Loop(Generic[Batch]):
     def _steps(self) -> None:
         if self.settings.eval_on_start and self.state.step == 0 and not self.state.finished:
             self._validate()
-        while not self.state.finished and self._due() < self.job.steps:
+        while not self.state.finished and (due := self._due()) < self.job.steps:
             began = time.perf_counter()
-            self._step()
+            self._step(due)
             self._after_step()
             self.state.elapsed += time.perf_counter() - began
             if self._asked_to_stop() and not self.state.finished:
@@ -167,9 +167,9 @@ class _Loop(Generic[Batch]):
             asked = self.accelerator.reduce(asked, "sum")
         return bool(asked > 0)
 
-    def _step(self) -> None:
+    def _step(self, due: int) -> None:
         start, step = time.perf_counter(), self.state.step
-        self._set_rates(self.share(self._due()))
+        self._set_rates(self.share(due))
         self.model.train()
         nats, learned, read = self._gradients(self.job.batches(step))
         mean = nats / max(learned, 1)
