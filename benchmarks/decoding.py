@@ -1,8 +1,9 @@
-"""One token of one row and of eight, beside the time that reading the weights takes:
+"""One token of one row and of eight, and the first token after a prompt, beside their floors:
 `python -m benchmarks.decoding smollm2 --dtypes fp32,int8 --adapter qa`.
 
-Seconds of this thread, the least of several turns in which the dtypes alternate: on a machine that does other work
-besides, those of the clock say nothing.
+The floor of a token is the time that reading the weights takes, that of a prompt its arithmetic in fp32 at
+the speed of one large product. Seconds of the processor on one thread, the least of several turns in which the
+dtypes alternate: on a machine that does other work besides, those of the clock say nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,6 +35,7 @@ class Decoding:
     def __init__(self, folder: str, dtype: Any, adapter: str) -> None:
         self.engine = Engine(backbones.load(folder, dtype=dtype))
         self._key: str | None = None
+        self._adapter = adapter or None
         if adapter:
             found = registry.find(adapter, self.engine.backbone.name)
             self.engine.adapters.load(adapter, found)
@@ -57,6 +60,20 @@ class Decoding:
             self._forward([[0]] * rows, [self._key] * rows, [1] * rows, cache)
             cache.advance([1] * rows)
 
+    @property
+    def flops(self) -> int:
+        """Of reading a prompt for its first token: all places through the blocks, one through the head."""
+        model: Any = self.engine.backbone.model
+        whole = sum(one.numel() for one in model.parameters() if one.ndim == 2)
+        whole += sum(one.in_features * one.out_features for one in int8.layers(model))
+        head = model.get_output_embeddings().weight.numel()
+        tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+        return 2 * (_PROMPT * (whole - head * (1 if tied else 2)) + head)
+
+    def first(self, turn: int) -> None:
+        """The whole way of a request for one token, on an idle engine; no prompt begins as another did."""
+        self.engine.write(self._adapter, [[100 + turn, *range(10, 9 + _PROMPT)]], max_new_tokens=1)
+
     def _read(self, rows: int) -> RowCache:
         cache = RowCache(self.engine.backbone.model)
         cache.begin(rows)
@@ -69,25 +86,32 @@ class Decoding:
 
 def measure(
     folder: str, dtypes: list[str], adapter: str, turns: int
-) -> dict[tuple[str, int], float]:
-    """Seconds of a step by dtype and rows, the floor as 0 rows."""
+) -> dict[tuple[str, str], float]:
+    """Seconds by dtype and what was done."""
     systems = {dtype: Decoding(folder, dtype, adapter) for dtype in dtypes}
     matrix, vector = torch.ones(_BYTES // 4 // 4096, 4096), torch.ones(4096)
-    least: dict[tuple[str, int], float] = defaultdict(lambda: float("inf"))
-    for _ in range(turns):
+    square = torch.ones(1024, 1024)
+    least: dict[tuple[str, str], float] = defaultdict(lambda: float("inf"))
+
+    def note(dtype: str, name: str, seconds: float) -> None:
+        least[dtype, name] = min(least[dtype, name], seconds)
+
+    for turn in range(turns):
         reading = _seconds(lambda: matrix @ vector) / _BYTES
+        multiplying = _seconds(lambda: square @ square) / (2 * 1024**3)
         for dtype, system in systems.items():
-            least[dtype, 0] = min(least[dtype, 0], reading * system.bytes)
+            note(dtype, "floor of a step", reading * system.bytes)
             for rows in _ROWS:
-                spent = _seconds(lambda system=system, rows=rows: system.step(rows))  # type: ignore[misc]
-                least[dtype, rows] = min(least[dtype, rows], spent)
+                note(dtype, f"step, {rows} rows", _seconds(partial(system.step, rows)))
+            note(dtype, "floor of a prompt", multiplying * system.flops)
+            note(dtype, "first token", _seconds(partial(system.first, turn)))
     return dict(least)
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    start = time.thread_time()
+    start = time.process_time()
     call()
-    return time.thread_time() - start
+    return time.process_time() - start
 
 
 if __name__ == "__main__":
@@ -101,5 +125,5 @@ if __name__ == "__main__":
     found = measure(
         catalogue.resolve(known.backbone), known.dtypes.split(","), known.adapter, known.turns
     )
-    for (dtype, rows), seconds in found.items():
-        print(f"{dtype:5} {f'{rows} rows' if rows else 'floor':8} {seconds * 1e3:7.1f} ms")
+    for (dtype, name), seconds in found.items():
+        print(f"{dtype:5} {name:18} {seconds * 1e3:7.1f} ms")
