@@ -115,6 +115,7 @@ def test_rolling_back_is_one_press_and_answers_change_hands(visit, service):
     before = service.find("generation")
     visit.open("Feedback", anew=True)
     visit.shows("generation@2")
+    visit.shows("bits per byte 1.71 on 72 rows")
     visit.press("Roll back")
     visit.shows("Taken back: generation@2. Served: generation@1.")
     visit.shows("quintet adapters rollback generation")

@@ -12,12 +12,12 @@ from core.errors import QuintetError
 from core.feedback.entries import Entry
 from core.task import Task
 from demos import problems
+from demos.answers.reached import reached
 from demos.feedback import words
 from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.task_words import title_of
-from demos.train import runs
-from demos.train.plots import number, score
+from demos.train.plots import number
 
 CSS = """
 .thumbs { align-items: center; gap: .5rem; }
@@ -127,8 +127,8 @@ def _scored(task: Task[Any], folder: Any, naming: Naming) -> str:
         passport = read_passport(folder)
     except QuintetError as error:
         return f'<td class="text" colspan="2">{html(problems.said(str(error)))}</td>'
-    found = runs.headline(passport.model_dump(), task.select_by.metric)
-    said = f"{html(naming.value(task, found[0]))} {score(found[1])}" if found else "–"
+    found = reached(folder, passport.model_dump(), task)
+    said = html(found.said(task, naming)) if found else "–"
     return f'<td class="brief">{escape(passport.created[:10])}</td><td class="brief">{said}</td>'
 
 

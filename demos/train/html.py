@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.task import Task
+from demos.answers.reached import covered, reached
 from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.train import jobs, runs, words
@@ -99,17 +100,16 @@ def _steps(step: int, planned: int, *, done: bool) -> Said:
 
 
 def _score(run: Run, task: Task[Any], naming: Naming) -> str:
-    found = runs.headline(run.scores, task.select_by.metric)
+    found = reached(run.adapter, run.scores, task)
     if found is None:
         return ""
-    name, value, other = found
     said = words.SCORED.filled(
-        metric=naming.value(task, name),
-        value=score(value),
-        rows=f"{run.scores.get('rows', 0):,}",
+        metric=naming.value(task, found.metric),
+        value=found.value,
+        rows=found.rows,
         side=words.SIDES.get(str(run.scores.get("scored_on")), same("")),
-        baseline=naming.baseline(run.scores.get("baseline_name") or "–"),
-        other="–" if other is None else score(other),
+        baseline=naming.baseline(found.baseline or "–"),
+        other=found.other or "–",
     )
     return html(said, "p")
 
@@ -125,7 +125,7 @@ def _curves(run: Run, task: Task[Any], naming: Naming) -> str:
 
 def chosen_metric(log: runs.Log, task: Task[Any]) -> str:
     """The logged metric that picks the checkpoint, or the first that was logged."""
-    known = runs.covered(task.select_by.metric, log.metrics)
+    known = covered(task.select_by.metric, log.metrics)
     return next(iter([*known, *log.metrics]), "")
 
 
@@ -155,14 +155,14 @@ def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]], naming: Naming)
 
 def _row(run: Run, task: Task[Any], naming: Naming) -> str:
     log = runs.read_log(run.folder)
-    found = runs.headline(run.scores, task.select_by.metric)
-    reached = f"{html(naming.value(task, found[0]))} {score(found[1])}" if found else "–"
-    baseline = score(found[2]) if found and found[2] is not None else "–"
+    found = reached(run.adapter, run.scores, task)
+    value = html(found.said(task, naming)) if found else "–"
+    baseline = found.other if found and found.other else "–"
     data = ", ".join(Path(str(one)).name for one in run.settings.get("data", ()))
     loss = score(log.loss[-1][1]) if log.loss else "–"
     cells = (
         escape(run.name), html(words.STATES[state_of(run)]), escape(run.backbone), escape(data),
-        f"{log.steps:,}", loss, reached, baseline,
+        f"{log.steps:,}", loss, value, baseline,
     )  # fmt: skip
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

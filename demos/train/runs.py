@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,11 @@ class Run:
         path = self.folder / "config.yaml"
         there = path if path.is_file() else self.folder
         return datetime.fromtimestamp(there.stat().st_mtime, UTC)
+
+    @property
+    def adapter(self) -> Path:
+        """Where its adapter lies, or will lie."""
+        return self.folder / "adapter"
 
     @property
     def report(self) -> Path | None:
@@ -121,19 +126,6 @@ def read_log(folder: Path) -> Log:
     )
 
 
-def headline(scores: Mapping[str, Any], metric: str) -> tuple[str, float, float | None] | None:
-    """Of a passport, the metric that picks checkpoints: name, value, and the best baseline's."""
-    metrics = scores.get("metrics", {})
-    chosen = covered(metric, metrics)
-    if not chosen:
-        return None
-    baseline = scores.get("baseline", {})
-    value = sum(metrics[key] for key in chosen) / len(chosen)
-    known = all(key in baseline for key in chosen)
-    other = sum(baseline[key] for key in chosen) / len(chosen) if known else None
-    return metric, float(value), other
-
-
 def planned_steps(run: Run) -> int:
     """How many steps it will take at most; 0 where that is not known.
 
@@ -161,12 +153,6 @@ def still_written(folder: Path) -> bool:
         return time.time() - (folder / "log.jsonl").stat().st_mtime < _QUIET
     except OSError:
         return False
-
-
-def covered(metric: str, names: Iterable[str]) -> list[str]:
-    """The value of that name, or else those of its parts, such as the two directions of a translation."""
-    known = list(names)
-    return [metric] if metric in known else [k for k in known if k.startswith(f"{metric}_")]
 
 
 def promotion(run: Run) -> Mapping[str, Any]:
