@@ -257,6 +257,19 @@ def test_what_files_hold_is_text_in_the_page():
     assert 'sandbox=""' in frame
 
 
+def test_a_report_is_shown_in_the_language_of_the_page():
+    folder = a_run()
+    (run,) = runs.find()
+    assert "There is no report yet" in train_html.report(run)
+    (folder / "report").mkdir()
+    (folder / "report" / "report.html").write_text("its report")
+    assert train_html.report(run).count("<iframe") == 1
+    (folder / "report" / "report.zh.html").write_text("它的报告")
+    english, chinese = train_html.report(run).split('<div class="said" lang="zh">')
+    assert "its report" in english
+    assert "它的报告" in chinese
+
+
 def test_a_long_noisy_curve_is_drawn_with_its_moving_mean():
     points = [(float(step), float(step % 2)) for step in range(1, 101)]
     drawn = chart(Said("Loss", "损失"), [Line("a", points)])

@@ -73,8 +73,8 @@ def _score(task: Task[Any], folder: Path, passport: Passport, naming: Naming) ->
 
 def _report(folder: Path, card: str) -> str:
     """The whole report where it came with the adapter, fetched when it is opened; else the card."""
-    of_run = folder.parent / "report" / registry.REPORT
-    places = {"en": (folder / registry.REPORT, of_run), "zh": (folder / registry.REPORT_ZH,)}
+    names, of_run = {"en": registry.REPORT, "zh": registry.REPORT_ZH}, folder.parent / "report"
+    places = {language: (folder / name, of_run / name) for language, name in names.items()}
     there = {
         language: next((place for place in paths if place.is_file()), None)
         for language, paths in places.items()

@@ -22,7 +22,7 @@ CSS = """
   background: var(--soft); }
 .train .badge, .train .badge * { color: var(--color-accent) !important; }
 .train .badge.failed, .train .badge.failed * { color: var(--bad) !important; }
-.train .badge.stopped, .train .badge.stopped * { color: var(--remark) !important; }
+.train .badge:is(.stopping, .stopped), .train .badge:is(.stopping, .stopped) * { color: var(--remark) !important; }
 .train .badge.done, .train .badge.done * { color: var(--good) !important; }
 .train .way { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
@@ -42,9 +42,9 @@ CSS = """
   border-radius: .4rem; background: #fff; }
 .train .charts { margin-top: .7rem; }
 @media (max-width: 640px) {
-  .train table :is(th, td):is(:nth-child(2), :nth-child(3), :nth-child(4)) { display: none; }
+  .train table :is(th, td):is(:nth-child(2), :nth-child(3), :nth-child(4), :nth-child(6)) { display: none; }
   .train table :is(th, td) { white-space: normal; padding-right: .5rem; font-size: .82rem; }
-  .train table td:first-child { overflow-wrap: anywhere; min-width: 6.5rem; }
+  .train table :is(th, td):not(:first-child) { min-width: 3.2rem; }
   .train button.lg { font-size: .92rem; padding-inline: .4rem; }
 }
 .train .same { font-size: .85rem; color: var(--body-text-color-subdued); }
@@ -54,9 +54,11 @@ CSS = """
 
 
 def state_of(run: Run) -> str:
-    """'waiting', 'running', 'scoring', 'stopped', 'failed' or 'done'."""
+    """'waiting', 'running', 'scoring', 'stopping', 'stopped', 'failed' or 'done'."""
     job = jobs.of_folder(run.folder)
     if job is not None and job.running:
+        if job.stopping:
+            return "stopping"
         if not run.settings:
             return "waiting"
         return (
@@ -84,7 +86,7 @@ def shown(run: Run, task: Task[Any], naming: Naming) -> str:
     share = min(1.0, log.steps / planned) if planned else 0.0
     bar = (
         f'<div class="way"><i style="width:{share:.1%}"></i></div>'
-        if state in ("running", "scoring") and share
+        if state in ("running", "scoring", "stopping") and share
         else ""
     )
     said = f'<div class="state" role="status">{"".join(facts)}</div>{bar}'
@@ -168,11 +170,20 @@ def _row(run: Run, task: Task[Any], naming: Naming) -> str:
 
 
 def report(run: Run) -> str:
-    """The report in a frame of its own; it is one file that fetches nothing."""
-    path = run.report
-    if path is None:
+    """The report in the language of the page, in a frame of its own; it is one file that fetches nothing."""
+    english, chinese = run.report, run.chinese_report
+    if english is None:
         return html(words.NO_REPORT, "p", class_="quiet")
-    content = escape(path.read_text(encoding="utf-8"), quote=True)
+    if chinese is None:
+        return _framed(run, english)
+    both = {"en": english, "zh": chinese}.items()
+    return "".join(
+        f'<div class="said" lang="{language}">{_framed(run, page)}</div>' for language, page in both
+    )
+
+
+def _framed(run: Run, page: Path) -> str:
+    content = escape(page.read_text(encoding="utf-8"), quote=True)
     return f'<iframe sandbox="" title="{escape(run.name)}" srcdoc="{content}"></iframe>'
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from core import store
+from core.adapters import registry
 
 RUNS = Path("runs")
 """Where `quintet finetune` puts them, from the folder that the pages were started in."""
@@ -61,7 +62,15 @@ class Run:
     @property
     def report(self) -> Path | None:
         """The report, once there is one."""
-        path = self.folder / "report" / "report.html"
+        return self._report(registry.REPORT)
+
+    @property
+    def chinese_report(self) -> Path | None:
+        """The same in Chinese; runs of earlier versions have none."""
+        return self._report(registry.REPORT_ZH)
+
+    def _report(self, name: str) -> Path | None:
+        path = self.folder / "report" / name
         return path if path.is_file() else None
 
     @property
