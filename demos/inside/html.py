@@ -69,6 +69,7 @@ CSS = """
   border: 1px solid var(--border-color-primary); border-radius: .4rem; }
 @media (max-width: 640px) {
   .inside math { font-size: .92rem; } .inside .formula { padding: .5rem .6rem; }
+  .inside .head { flex-wrap: nowrap; } .inside .head input { width: 3rem; }
   .inside .map tbody td { width: 11px; min-width: 11px; height: 11px; }
   .inside .map th { font-size: .6rem; padding-right: .2rem; max-width: 4.5rem; }
 }
