@@ -54,9 +54,8 @@ CSS = """
   border: 1px solid var(--background-fill-primary) !important; }
 .inside .lens td { background: color-mix(in srgb, var(--color-accent)
   calc(var(--w) * 62% * var(--tint)), transparent); }
-.inside .lens tbody th, .inside .lens thead th:first-child { position: sticky; left: 0;
+.inside .lens tbody th, .inside .lens thead th:first-child { position: sticky; left: -1px;
   background: var(--body-background-fill); white-space: nowrap;
-  box-shadow: -.4rem 0 var(--body-background-fill);
   color: var(--body-text-color-subdued); }
 .inside .lens thead th { color: var(--body-text-color-subdued); font-family: var(--font-mono);
   white-space: pre; }
