@@ -74,6 +74,8 @@ def test_a_correction_becomes_two_rows_that_can_be_found_and_deleted(visit, serv
     assert {(one.adapter, one.backbone) for one in found} == {("spam@2", BACKBONE)}
     visit.tab("Feedback")
     visit.shows("2 of 2 rows")
+    line = "cell => getComputedStyle(cell).borderTopStyle"
+    assert visit.page.locator(".entries tbody td").first.evaluate(line) == "solid"
     visit.box("Search in prompt and answer").fill("no such text")
     visit.shows("Nothing yet.")
     visit.box("Search in prompt and answer").fill("")

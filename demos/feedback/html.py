@@ -24,10 +24,10 @@ CSS = """
 .feedback h3 { margin: 1.2rem 0 .2rem; font-size: 1.15rem; }
 .feedback .scroll { overflow-x: auto; max-height: 30rem; }
 .feedback .scroll table { border-collapse: collapse; width: 100%; font-size: .875rem; border: 0; margin: 0; }
-.feedback .scroll :is(th, td, tr) { border: 0; }
+.feedback .scroll th, .feedback .scroll td, .feedback .scroll tr { border: 0; }
 .feedback .scroll tbody td { border-top: 1px solid var(--border-color-primary); }
-.feedback .scroll :is(th, td) { padding: .35rem .9rem .35rem 0; text-align: left; font-weight: 400;
-  vertical-align: top; }
+.feedback .scroll th, .feedback .scroll td { padding: .35rem .9rem .35rem 0; text-align: left;
+  font-weight: 400; vertical-align: top; }
 .feedback td.text { min-width: 12rem; max-width: 26rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 .feedback td.brief { white-space: nowrap; }
 .feedback .scroll thead th { color: var(--body-text-color-subdued); font-size: .82rem; white-space: nowrap; }

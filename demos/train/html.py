@@ -22,7 +22,8 @@ CSS = """
   background: var(--soft); }
 .train .badge, .train .badge * { color: var(--color-accent) !important; }
 .train .badge.failed, .train .badge.failed * { color: var(--bad) !important; }
-.train .badge:is(.stopping, .stopped), .train .badge:is(.stopping, .stopped) * { color: var(--remark) !important; }
+.train .badge.stopped, .train .badge.stopped *, .train .badge.stopping, .train .badge.stopping * {
+  color: var(--remark) !important; }
 .train .badge.done, .train .badge.done * { color: var(--good) !important; }
 .train .way { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
