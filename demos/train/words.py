@@ -45,7 +45,7 @@ STATES = {
     "running": Said("training", "训练中"),
     "scoring": Said("scoring and writing the report", "正在评分并撰写报告"),
     "stopping": Said(
-        "Asked to stop: it saves after the step in hand", "已请求停止：当前步结束后保存"),
+        "asked to stop: it saves after the step in hand", "已请求停止：当前步结束后保存"),
     "stopped": Said("stopped; it can go on", "已停止，可以继续"),
     "failed": Said("ended without an adapter", "已结束，没有得到适配器"),
     "done": Said("done", "已完成"),
