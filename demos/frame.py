@@ -93,9 +93,10 @@ def _switching(services: Services, backbone: gr.Dropdown, about: gr.HTML) -> Any
         return _about(services, name)
 
     private: Any = {"show_progress": "hidden", "api_visibility": "private"}
-    return backbone.input(waiting, backbone, about, queue=False, **private).then(
-        opened, backbone, about, **private
+    chosen = backbone.input(
+        waiting, backbone, about, queue=False, trigger_mode="always_last", **private
     )
+    return chosen.then(opened, backbone, about, **private)
 
 
 def _title() -> str:

@@ -104,7 +104,8 @@ CSS = """
   border-right: 2px solid var(--line);
   background: linear-gradient(var(--line), var(--line)) center / 100% 2px no-repeat; }
 .value small { display: block; font-weight: 400; font-size: .72rem; white-space: nowrap; }
-.summary svg { width: 100%; height: auto; } .summary svg line { stroke: var(--border-color-primary); }
+.summary svg { width: 100%; height: auto; overflow: visible; }
+.summary svg line { stroke: var(--border-color-primary); }
 .summary svg text { font-size: 11px; fill: var(--body-text-color-subdued); }
 .summary svg polygon { fill: var(--soft); } .summary svg circle { fill: var(--color-accent); }
 .summary svg polyline { fill: none; stroke: var(--color-accent); stroke-width: 2.5; }
@@ -207,10 +208,10 @@ button.gallery-item { text-align: left; }
   .switches { justify-content: flex-start; } .wrap-inner { padding: 6px 2px !important; }
   .tab-container button[role=tab] { padding: 0 .55rem; }
   .who .secondary-wrap input { font-size: .85rem; }
-  .chip { border-radius: .5rem; }
+  .chip { border-radius: .5rem; font-size: .76rem; }
   .bar.wide { grid-template-columns: 1fr auto; row-gap: .2rem; margin: .6rem 0; }
   .bar.wide .track { grid-area: 2 / 1 / 3 / 3; }
-  .summary svg text { font-size: 18px; }
+  .summary svg text { font-size: 20px; }
   .prose .summary td:nth-child(-n+2) { width: 1%; }
 }
 """

@@ -6,6 +6,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+import apps
+from core.errors import QuintetError
 from core.task import Task
 from demos.said import Said, same
 
@@ -53,7 +55,10 @@ def title(task: Task[Any]) -> Said:
 
 def title_of(name: str) -> Said:
     """What the task of that name is called; a task may be gone by now."""
-    return Said(name, _TITLES.get(name, name))
+    try:
+        return title(apps.load(name))
+    except QuintetError:
+        return Said(name, _TITLES.get(name, name))
 
 
 def quoted(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,8 @@ class Visit:
             "*, *::before, *::after { transition: none !important; animation: none !important; }"
         )
         self.page.add_style_tag(content=still)
+        with suppress(AssertionError):  # names are given a moment after a part is drawn
+            self.waits(lambda: not page_audit.nameless(self.page))
         found = [f"no name: {one}" for one in page_audit.nameless(self.page)]
         for dress in self.each_dress():
             found += [f"{dress}, faint: {one}" for one in page_audit.faint(self.page)]

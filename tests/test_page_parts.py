@@ -19,9 +19,9 @@ from core.application import Prediction
 from core.engine.sampling import Sample
 from core.errors import BadData, BadSetting
 from demos.answers.bars import bars
-from demos.answers.heading import verdict
 from demos.answers.occlusion import log_odds, pieces
 from demos.answers.programs import Door, command, curl
+from demos.answers.reached import verdict
 from demos.files import tables
 from demos.files.charts import charts
 from demos.files.summary import date_columns, source_columns, summarize

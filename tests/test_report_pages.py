@@ -267,6 +267,25 @@ def test_the_chinese_verdict_holds_values_and_the_baseline():
     assert said in Page(page).text
 
 
+@pytest.mark.parametrize(
+    ("than", "said"),
+    [
+        ("worse than the trivial baseline", "，不如最佳基线“照抄原文”的 4.90。"),
+        ("not told apart from the trivial baseline", "；未能证明优于最佳基线“照抄原文”的 4.90。"),
+    ],
+)
+def test_the_chinese_verdict_has_the_figures_and_the_outcome_of_the_english_one(than, said):
+    results = report_fixtures.translation()
+    sentence = (
+        "On 1,117 rows that had not been seen before, 'adapter' reached chrF (mean) 3.70 (3.20 to 4.40): "
+        f"{than} 'copy the source' at 4.90 (p = 0.046)."
+    )
+    verdict = results.verdict.model_copy(update={"sentence": sentence})
+    page = render.html(results.model_copy(update={"verdict": verdict}), "zh")
+    told = f"在未见过的 1,117 个样本上，chrF（平均）：3.70（95% 区间 3.20–4.40）{said}"
+    assert told in Page(page).text
+
+
 @pytest.mark.parametrize("rule", ["chrf_*", "-chrf_*", "chrf"])
 def test_results_of_earlier_versions_that_hold_a_rule_are_drawn(rule):
     found = report_fixtures.translation()

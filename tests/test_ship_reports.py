@@ -6,7 +6,7 @@ import pytest
 import report_fixtures
 
 from benchmarks import ship_reports
-from demos.answers.heading import verdict
+from demos.answers.reached import verdict
 from finetune.report.results import Results
 
 TIE = "not told apart from the trivial baseline 'TF-IDF' at 0.801 (p = 0.2)."

@@ -15,6 +15,7 @@ import yaml
 import apps
 from commands.naming import naming
 from core.errors import BadInput
+from demos.answers.reached import Reached, card_of, reached, verdict
 from demos.said import Said, html
 from demos.train import html as train_html
 from demos.train import jobs, plots, run_list, runs
@@ -166,16 +167,41 @@ def test_a_run_of_yesterday_is_found_with_its_curves_and_its_score():
     assert found.metrics == {"mcc": ((5, 0.4),), "accuracy": ((5, 0.7),)}
     assert (found.steps, found.tokens_per_second) == (5, 7)
     assert runs.planned_steps(run) == 6
-    assert runs.headline({}, "mcc") is None
+    assert reached(run.adapter, run.scores, TASKS["spam"]) is None
     scored(folder)
     (run,) = runs.find()
-    assert runs.headline(run.scores, "mcc") == ("mcc", 0.5, 0.25)
+    found = reached(run.adapter, run.scores, TASKS["spam"])
+    assert found == Reached(metric="mcc", value="0.500", rows="80", baseline="", other="0.250")
     assert "5 of at most 6 steps" in train_html.shown(run, TASKS["spam"], naming())
 
 
-def test_the_mean_of_directions_is_the_headline_of_translation():
+def test_what_a_card_says_stands_where_a_reader_looks_and_not_the_score_beside_it():
+    """One adapter, one figure: the card leaves out the rows that were learned, the passport does not."""
+    folder = a_run()
+    scored(folder, baseline_name="majority")
+    (folder / "adapter" / "README.md").write_text(
+        "**On 1,072 rows that had not been seen before, 'adapter' reached MCC 0.431 (0.400 to 0.470): "
+        "clearly better than the best trivial baseline, 'TF-IDF' at 0.267 (p ≤ 0.001).**"
+    )
+    run, task = runs.find()[0], TASKS["spam"]
+    above = verdict(card_of(run.adapter)).score(task, naming()).en
+    for shown in (
+        above,
+        reached(run.adapter, run.scores, task).said(task, naming()).en,
+        train_html.shown(run, task, naming()),
+        train_html.compared([run], TASKS, naming()),
+    ):
+        assert "MCC 0.431" in shown
+        assert "1,072" in shown
+        assert "0.500" not in shown
+    assert "(TF-IDF) 0.267" in train_html.shown(run, task, naming())
+
+
+def test_the_mean_of_directions_is_what_a_translation_reached():
     scores = {"metrics": {"chrf_en_zh": 10, "chrf_zh_en": 20}, "baseline": {"chrf_en_zh": 1}}
-    assert runs.headline(scores, "chrf") == ("chrf", 15.0, None)
+    found = reached(Path("none"), {**scores, "rows": 1280}, TASKS["translation"])
+    assert found.said(TASKS["translation"], naming()).en == "chrF (mean) 15.0 on 1,280 rows"
+    assert not found.other
 
 
 def test_a_run_says_where_it_stands():
@@ -211,8 +237,8 @@ def test_runs_are_compared_in_a_table_and_a_plot():
     found = train_html.compared(runs.find(), TASKS, naming())
     assert found.count("<tr>") == 3
     assert found.count("<figure") == 2
-    named = html(Said("MCC", "马修斯相关系数"))
-    assert f"<td>{named} 0.700</td>" in found
+    value = html(Said("MCC 0.700 on 80 rows", "马修斯相关系数 0.700（80 行）"))
+    assert f"<td>{value}</td>" in found
     assert "spam/a: 2 at 1, 0.5 at 2" in found
 
 
@@ -229,6 +255,19 @@ def test_what_files_hold_is_text_in_the_page():
     frame = train_html.report(run)
     assert frame.count('"') == 6  # none of the report ends the attribute
     assert 'sandbox=""' in frame
+
+
+def test_a_report_is_shown_in_the_language_of_the_page():
+    folder = a_run()
+    (run,) = runs.find()
+    assert "There is no report yet" in train_html.report(run)
+    (folder / "report").mkdir()
+    (folder / "report" / "report.html").write_text("its report")
+    assert train_html.report(run).count("<iframe") == 1
+    (folder / "report" / "report.zh.html").write_text("它的报告")
+    english, chinese = train_html.report(run).split('<div class="said" lang="zh">')
+    assert "its report" in english
+    assert "它的报告" in chinese
 
 
 def test_a_long_noisy_curve_is_drawn_with_its_moving_mean():

@@ -155,8 +155,9 @@ def install(run: Path) -> Path:
         shutil.copytree(
             source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_TAKEN_BACK)
         )
-        if (run / "report" / REPORT).is_file():  # the pages show it beside the answers
-            shutil.copy(run / "report" / REPORT, folder / REPORT)
+        for report in (REPORT, REPORT_ZH):  # the pages show it beside the answers
+            if (run / "report" / report).is_file():
+                shutil.copy(run / "report" / report, folder / report)
         store.obey_umask(folder)
         return _numbered(folder, parent, passport)
     finally:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,15 +15,14 @@ from core.errors import QuintetError
 from core.service import Service
 from core.task import Task
 from demos.answers import heading_words as words
+from demos.answers.reached import card_of, verdict
 from demos.door import gr
-from demos.naming import Naming, deciding
+from demos.naming import Naming
 from demos.problems import problem
 from demos.said import Said, html, same
 from demos.task_words import description
 from demos.tasks.asking import BARE, SERVED, System
 
-CARD = "README.md"
-"""The model card of an adapter: its verdict is one sentence in bold, and below it all scores."""
 _OPENED = (
     "const f = this.open && this.querySelector('iframe');"
     "const from = f && (f.dataset[document.documentElement.lang] || f.dataset.en);"
@@ -34,53 +31,6 @@ _OPENED = (
 )
 _PICKED = "also picked the checkpoint"
 """What a card says of rows that flatter the score."""
-_SENTENCE = re.compile(
-    r"\*\*On (?P<rows>[\d,]+) .+? reached .+? (?P<value>[-\d.]+)"
-    r" \((?P<low>[-\d.]+) to (?P<high>[-\d.]+)\): (?P<outcome>clearly better|not told apart|worse|no better)"
-    r".+?['\"](?P<baseline>.+?)['\"] at (?P<other>[-\d.]+) \((?P<p>p [=≤] [^)]+)\)"
-)
-_OUTCOMES = {
-    "clearly better": words.BETTER,
-    "not told apart": words.TIE,
-    "worse": words.WORSE,
-    "no better": words.STARVED,
-}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The sentence of a card, taken apart."""
-
-    outcome: str
-    baseline: str
-    p: str
-    numbers: Mapping[str, str]
-
-    def said(self, naming: Naming) -> Said:
-        """Such as 'better than TF-IDF, p ≤ 0.001'."""
-        return _OUTCOMES[self.outcome].filled(baseline=naming.baseline(self.baseline), p=self.p)
-
-    def score(self, task: Task[Any], naming: Naming) -> Said:
-        """The value that decides, its interval, and the baseline's."""
-        return words.SCORE.filled(
-            **self.numbers,
-            metric=naming.value(task, deciding(task)),
-            baseline=naming.baseline(self.baseline),
-        )
-
-    @property
-    def good(self) -> bool:
-        """Whether something better than the baseline was shown."""
-        return self.outcome == "clearly better"
-
-
-def verdict(card: str) -> Verdict | None:
-    """The verdict that a model card gives; None where it gives none."""
-    found = _SENTENCE.search(card)
-    if found is None:
-        return None
-    numbers = {name: found[name] for name in ("rows", "value", "low", "high", "other")}
-    return Verdict(found["outcome"], found["baseline"], found["p"], numbers)
 
 
 def about(task: Task[Any]) -> str:
@@ -108,8 +58,7 @@ def _line(said: Said) -> str:
 
 def _score(task: Task[Any], folder: Path, passport: Passport, naming: Naming) -> str:
     """The verdict opens the card; an adapter without a card shows the scores of its passport."""
-    path = folder / CARD
-    card = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+    card = card_of(folder)
     found = verdict(card)
     if found is None:
         return _values(task, passport, naming)
@@ -124,8 +73,8 @@ def _score(task: Task[Any], folder: Path, passport: Passport, naming: Naming) ->
 
 def _report(folder: Path, card: str) -> str:
     """The whole report where it came with the adapter, fetched when it is opened; else the card."""
-    of_run = folder.parent / "report" / registry.REPORT
-    places = {"en": (folder / registry.REPORT, of_run), "zh": (folder / registry.REPORT_ZH,)}
+    names, of_run = {"en": registry.REPORT, "zh": registry.REPORT_ZH}, folder.parent / "report"
+    places = {language: (folder / name, of_run / name) for language, name in names.items()}
     there = {
         language: next((place for place in paths if place.is_file()), None)
         for language, paths in places.items()

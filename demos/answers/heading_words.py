@@ -14,6 +14,7 @@ STARVED = Said("nothing better than {baseline} is claimed, {p}", "不声称优�
 SCORE = Said(
     "{metric} {value} ({low} to {high}), {baseline} {other}, on {rows} rows",
     "{metric} {value}（{low} 至 {high}），{baseline} {other}，共 {rows} 行")
+REACHED = Said("{metric} {value} on {rows} rows", "{metric} {value}（{rows} 行）")
 PICKED = Said(", which also picked the checkpoint", "，这些行也用于选择检查点")
 REPORT = Said("Report", "报告")
 PASSPORT = Said("Scores on {rows} rows, beside the baseline {baseline}", "{rows} 行上的得分，基线为 {baseline}")

@@ -12,25 +12,25 @@ from core.errors import QuintetError
 from core.feedback.entries import Entry
 from core.task import Task
 from demos import problems
+from demos.answers.reached import reached
 from demos.feedback import words
 from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.task_words import title_of
-from demos.train import runs
-from demos.train.plots import number, score
+from demos.train.plots import number
 
 CSS = """
 .thumbs { align-items: center; gap: .5rem; }
 .feedback h3 { margin: 1.2rem 0 .2rem; font-size: 1.15rem; }
 .feedback .scroll { overflow-x: auto; max-height: 30rem; }
-.feedback table { border-collapse: collapse; width: 100%; font-size: .875rem; border: 0; margin: 0; }
-.feedback table th, .feedback table td, .feedback table tr { border: 0; }
-.feedback table tbody td { border-top: 1px solid var(--border-color-primary); }
-.feedback table th, .feedback table td { padding: .35rem .9rem .35rem 0; text-align: left; font-weight: 400;
-  vertical-align: top; }
+.feedback .scroll table { border-collapse: collapse; width: 100%; font-size: .875rem; border: 0; margin: 0; }
+.feedback .scroll th, .feedback .scroll td, .feedback .scroll tr { border: 0; }
+.feedback .scroll tbody td { border-top: 1px solid var(--border-color-primary); }
+.feedback .scroll th, .feedback .scroll td { padding: .35rem .9rem .35rem 0; text-align: left;
+  font-weight: 400; vertical-align: top; }
 .feedback td.text { min-width: 12rem; max-width: 26rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 .feedback td.brief { white-space: nowrap; }
-.feedback thead th { color: var(--body-text-color-subdued); font-size: .82rem; white-space: nowrap; }
+.feedback .scroll thead th { color: var(--body-text-color-subdued); font-size: .82rem; white-space: nowrap; }
 .feedback .good, .feedback .good * { color: var(--good) !important; font-weight: 600; }
 .feedback .bad, .feedback .bad * { color: var(--bad) !important; font-weight: 600; }
 @media (max-width: 640px) {
@@ -41,6 +41,8 @@ CSS = """
   .feedback .entries td.text { grid-column: 1 / -1; order: 1; max-width: none; }
   .feedback .entries td.text + td.text::before { content: "→ "; }
   .feedback td.brief { white-space: normal; } .feedback .scroll { max-height: none; }
+  .feedback .versions :is(th, td):nth-child(3) { display: none; }
+  .feedback .versions td:nth-child(-n+2) { white-space: nowrap; }
   .feedback .low { flex-direction: column; align-items: stretch; }
 }
 .feedback .decision { padding: .8rem 1rem; border: 1px solid var(--border-color-primary);
@@ -85,6 +87,12 @@ def _row(entry: Entry) -> str:
     )
 
 
+def named(entry: Entry) -> str:
+    """A row in one line, to choose it by."""
+    asked, said = (" ".join(text.split()) for text in (entry.prompt, entry.completion))
+    return f"{entry.id} · {asked[:40]}{'…' if len(asked) > 40 else ''} → {said[:30]}"
+
+
 def _by(entry: Entry) -> str:
     return html(words.SHIPPED if entry.adapter == "shipped" else entry.adapter or "–")
 
@@ -119,7 +127,7 @@ def versions(task: Task[Any], backbone: str, naming: Naming) -> str:
         for name, state, folder in found
     )
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll" tabindex="0">{table}</div>' if found else ""
+    return f'<div class="scroll versions" tabindex="0">{table}</div>' if found else ""
 
 
 def _scored(task: Task[Any], folder: Any, naming: Naming) -> str:
@@ -127,8 +135,8 @@ def _scored(task: Task[Any], folder: Any, naming: Naming) -> str:
         passport = read_passport(folder)
     except QuintetError as error:
         return f'<td class="text" colspan="2">{html(problems.said(str(error)))}</td>'
-    found = runs.headline(passport.model_dump(), task.select_by.metric)
-    said = f"{html(naming.value(task, found[0]))} {score(found[1])}" if found else "–"
+    found = reached(folder, passport.model_dump(), task)
+    said = html(found.said(task, naming)) if found else "–"
     return f'<td class="brief">{escape(passport.created[:10])}</td><td class="brief">{said}</td>'
 
 

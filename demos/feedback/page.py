@@ -87,7 +87,7 @@ def _listed(task: str, text: str, kind: str) -> list[Any]:
         found, count = book.entries(query, limit=_SHOWN), book.count(query)
     except QuintetError as error:
         return [problem(error), gr.skip()]
-    choices = [(f"{one.id} · {one.completion[:40]}", one.id) for one in found]
+    choices = [(shown.named(one), one.id) for one in found]
     return [shown.listing(found, count), gr.update(choices=choices, value=[])]
 
 
@@ -156,8 +156,9 @@ def _loop(frame: Frame, tab: gr.Tab) -> None:
 
     asked, outputs = [frame.backbone, task], [table, candidate]
     gr.on(None, lambda: there(frame.services.names[0], first), None, outputs, **_QUIET)
-    task.input(there, asked, outputs, **_QUIET)
-    task.input(lambda: ("", "", ""), None, [learning, decided, undone], **_QUIET)
+    chosen: Any = {"trigger_mode": "always_last", **_QUIET}
+    task.input(there, asked, outputs, **chosen)
+    task.input(lambda: ("", "", ""), None, [learning, decided, undone], **chosen)
     # The choices alone: what is chosen while they come stays.
     candidate.focus(
         lambda *now: gr.update(choices=there(*now)[1]["choices"]), asked, candidate, **_QUIET
@@ -168,7 +169,9 @@ def _loop(frame: Frame, tab: gr.Tab) -> None:
     promote.click(_promoting(frame), [*asked, candidate], decided, **_QUIET).then(
         there, asked, outputs, **_QUIET
     )
-    back.click(_rollback, asked, undone, **_QUIET).then(there, asked, outputs, **_QUIET)
+    back.click(_rollback, asked, undone, **_QUIET).then(there, asked, outputs, **_QUIET).then(
+        lambda: "", None, decided, **_QUIET
+    )
 
 
 def _heading(name: Any, about: Any) -> str:
@@ -222,6 +225,8 @@ def _promoting(frame: Frame) -> Callable[[str, str, str | None], Iterator[str]]:
     def promote(backbone: str, task: str, candidate: str | None) -> Iterator[str]:
         if candidate:
             yield from _promote(frame, backbone, task, candidate)
+        else:
+            yield shown.note(words.NO_CANDIDATE)
 
     return promote
 

@@ -60,6 +60,9 @@ GATE_ABOUT = Said(
     "候选适配器与现用适配器回答同一批留出数据。只有在不显著变差、且可排除超过指标范围 2% 的损失"
     "（配对差异的 95% 区间）时才会启用。")
 CANDIDATE = Said("Candidate", "候选")
+NO_CANDIDATE = Said(
+    "There is no candidate yet: a run of this task on this backbone that is done. Step 1 makes one.",
+    "还没有候选：需要该任务在此底座模型上的一次已完成的训练。第 1 步会得到一个。")
 PROMOTE = Said("Test and promote", "检验并启用")
 TESTING = Said("Both adapters are answering …", "两个适配器正在作答……")
 PROMOTED = Said("Promoted", "已启用")

@@ -88,7 +88,7 @@ class Page:
         telling = [self.kept, self.task, *columns, self.about, self.follow]
         gr.on(
             [self.about.submit, self.follow.input, self.date.input, self.source.input],
-            self.tell, telling, self.summary, **_QUIET,
+            self.tell, telling, self.summary, trigger_mode="always_last", **_QUIET,
         )  # fmt: skip
 
     def forget(self, request: gr.Request) -> list[Any]:

@@ -54,8 +54,8 @@ CSS = """
   border: 1px solid var(--background-fill-primary) !important; }
 .inside .lens td { background: color-mix(in srgb, var(--color-accent)
   calc(var(--w) * 62% * var(--tint)), transparent); }
-.inside .lens tbody th, .inside .lens thead th:first-child { position: sticky; left: 0;
-  background: var(--background-fill-primary); white-space: nowrap;
+.inside .lens tbody th, .inside .lens thead th:first-child { position: sticky; left: -1px;
+  background: var(--body-background-fill); white-space: nowrap;
   color: var(--body-text-color-subdued); }
 .inside .lens thead th { color: var(--body-text-color-subdued); font-family: var(--font-mono);
   white-space: pre; }
@@ -68,6 +68,7 @@ CSS = """
   border: 1px solid var(--border-color-primary); border-radius: .4rem; }
 @media (max-width: 640px) {
   .inside math { font-size: .92rem; } .inside .formula { padding: .5rem .6rem; }
+  .inside .head { flex-wrap: nowrap; } .inside .head input { width: 3rem; }
   .inside .map tbody td { width: 11px; min-width: 11px; height: 11px; }
   .inside .map th { font-size: .6rem; padding-right: .2rem; max-width: 4.5rem; }
 }
@@ -185,7 +186,8 @@ def _map(look: Look, place: int, head: int) -> str:
     )
     about = words.HEAD_OF.filled(layer=look.layers[place], head=head)
     most = sorted(range(len(names)), key=lambda n: -weights[-1][n])[:3]
-    takes = ", ".join(f"“{_visible(look.tokens[n]).strip()}” {weights[-1][n]:.2f}" for n in most)
+    each = [f"“{_visible(look.tokens[n]).strip()}” {weights[-1][n]:.2f}" for n in most]
+    takes = Said(", ".join(each), "、".join(each))
     last = words.LAST_ROW.filled(token=_visible(look.tokens[-1]).strip(), most=takes)
     return (
         f"{html(about, 'h4')}{html(last, 'p', class_='quiet')}"
@@ -258,7 +260,7 @@ def _step(place: int, x: float, step: Step, example: Example) -> str:
     )
     total = sum(step.exponentials)
     shown = zip(step.weights, example.values, strict=True)
-    terms = "<mo>+</mo>".join(f"{_mn(w)}<mo>·</mo>{_mn(v, 'g')}" for w, v in shown)
+    terms = "<mo>+</mo>".join(f"{_mn(w)}<mo>⋅</mo>{_mn(v, 'g')}" for w, v in shown)
     heads = (
         f"{html(words.POSITION, 'th', scope='col')}<th scope='col'>q·k</th>"
         f"<th scope='col'>e<sup>q·k</sup></th>{html(words.WEIGHT, 'th', scope='col')}"

@@ -70,6 +70,7 @@ def _looking(frame: Frame) -> None:
         partial(_see, frame),
         [frame.backbone, question.task, question.text, question.prompted],
         [note, answer.box, seen, *answer[1:5], answer.lens],
+        trigger_mode="always_last",
         **_PRIVATE,
     )
     gr.on(

@@ -9,7 +9,7 @@ from core.errors import QuintetError
 from core.task import Language, Span
 from demos import words
 from demos.answers.heading import about, heading
-from demos.door import api, gr
+from demos.door import api, gr, here
 from demos.frame import Frame
 from demos.problems import problem
 from demos.routes import route, route_name
@@ -19,6 +19,8 @@ from demos.tasks.lanes import NOBODY
 from demos.tasks.panel import panel
 
 _PRIVATE: Any = {"show_progress": "hidden", "api_visibility": "private"}
+_SPOKEN = "(backbone, _, ...who) => [backbone, document.documentElement.lang, ...who]"
+"""The language of the page: while it opens, the switch has not been told yet."""
 _AT_ONCE = 40
 """Requests to one page that are answered at a time; the engine makes batches of them."""
 
@@ -59,7 +61,7 @@ def _above(frame: Frame, backbone: str | None, page: str, by: str) -> str:
 
 
 def _who(frame: Frame, page: str) -> Who:
-    known = _pairs(systems(frame.service, page), "en")
+    tab, known = here(), _pairs(systems(frame.service, page), "en")
     with gr.Row(elem_classes="who", equal_height=False):
         with gr.Column(scale=3, min_width=300):
             gr.HTML(about(frame.service.task(page)), elem_classes="bare")
@@ -91,8 +93,27 @@ def _who(frame: Frame, page: str) -> Who:
             _above(frame, backbone, page, first),
         ]
 
-    by.input(changed, [frame.backbone, by], above, queue=False, **_PRIVATE)
+    def renewed(backbone: str, language: Language, by: str, beside: str) -> list[Any]:
+        """Another version may be served by now: it was promoted, taken back, installed elsewhere."""
+        found = choices(backbone, language)
+        there = [value for _, value in found]
+        by = by if by in there else there[0]
+        beside = beside if beside in there else NOBODY
+        return [
+            gr.update(choices=found, value=by),
+            gr.update(choices=[NOBODY, *found], value=beside),
+            _above(frame, backbone, page, by),
+        ]
+
+    by.input(
+        changed, [frame.backbone, by], above, queue=False, trigger_mode="always_last", **_PRIVATE
+    )
     now = [frame.backbone, frame.language]
+    for shown in (tab.select, None):  # None: when the page is opened
+        gr.on(
+            shown, renewed, [*now, by, beside], [by, beside, above], js=_SPOKEN, queue=False,
+            **_PRIVATE,
+        )  # fmt: skip
     frame.switched.then(switched, now, [by, beside, above], **_PRIVATE)
     frame.language.change(renamed, now, [by, beside], queue=False, **_PRIVATE)
     return Who(by, beside)

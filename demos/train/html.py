@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.task import Task
+from demos.answers.reached import covered, reached
 from demos.naming import Naming
 from demos.said import Said, html, same
 from demos.train import jobs, runs, words
@@ -21,7 +22,8 @@ CSS = """
   background: var(--soft); }
 .train .badge, .train .badge * { color: var(--color-accent) !important; }
 .train .badge.failed, .train .badge.failed * { color: var(--bad) !important; }
-.train .badge.stopped, .train .badge.stopped * { color: var(--remark) !important; }
+.train .badge.stopped, .train .badge.stopped *, .train .badge.stopping, .train .badge.stopping * {
+  color: var(--remark) !important; }
 .train .badge.done, .train .badge.done * { color: var(--good) !important; }
 .train .way { height: .4rem; border-radius: .2rem; background: var(--soft); overflow: hidden;
   margin: 0 0 .8rem; }
@@ -41,9 +43,9 @@ CSS = """
   border-radius: .4rem; background: #fff; }
 .train .charts { margin-top: .7rem; }
 @media (max-width: 640px) {
-  .train table :is(th, td):is(:nth-child(2), :nth-child(3), :nth-child(4)) { display: none; }
+  .train table :is(th, td):is(:nth-child(2), :nth-child(3), :nth-child(4), :nth-child(6)) { display: none; }
   .train table :is(th, td) { white-space: normal; padding-right: .5rem; font-size: .82rem; }
-  .train table td:first-child { overflow-wrap: anywhere; min-width: 6.5rem; }
+  .train table :is(th, td):not(:first-child) { min-width: 3.2rem; }
   .train button.lg { font-size: .92rem; padding-inline: .4rem; }
 }
 .train .same { font-size: .85rem; color: var(--body-text-color-subdued); }
@@ -53,9 +55,11 @@ CSS = """
 
 
 def state_of(run: Run) -> str:
-    """'waiting', 'running', 'scoring', 'stopped', 'failed' or 'done'."""
+    """'waiting', 'running', 'scoring', 'stopping', 'stopped', 'failed' or 'done'."""
     job = jobs.of_folder(run.folder)
     if job is not None and job.running:
+        if job.stopping:
+            return "stopping"
         if not run.settings:
             return "waiting"
         return (
@@ -83,7 +87,7 @@ def shown(run: Run, task: Task[Any], naming: Naming) -> str:
     share = min(1.0, log.steps / planned) if planned else 0.0
     bar = (
         f'<div class="way"><i style="width:{share:.1%}"></i></div>'
-        if state in ("running", "scoring") and share
+        if state in ("running", "scoring", "stopping") and share
         else ""
     )
     said = f'<div class="state" role="status">{"".join(facts)}</div>{bar}'
@@ -99,17 +103,16 @@ def _steps(step: int, planned: int, *, done: bool) -> Said:
 
 
 def _score(run: Run, task: Task[Any], naming: Naming) -> str:
-    found = runs.headline(run.scores, task.select_by.metric)
+    found = reached(run.adapter, run.scores, task)
     if found is None:
         return ""
-    name, value, other = found
     said = words.SCORED.filled(
-        metric=naming.value(task, name),
-        value=score(value),
-        rows=f"{run.scores.get('rows', 0):,}",
+        metric=naming.value(task, found.metric),
+        value=found.value,
+        rows=found.rows,
         side=words.SIDES.get(str(run.scores.get("scored_on")), same("")),
-        baseline=naming.baseline(run.scores.get("baseline_name") or "–"),
-        other="–" if other is None else score(other),
+        baseline=naming.baseline(found.baseline or "–"),
+        other=found.other or "–",
     )
     return html(said, "p")
 
@@ -125,7 +128,7 @@ def _curves(run: Run, task: Task[Any], naming: Naming) -> str:
 
 def chosen_metric(log: runs.Log, task: Task[Any]) -> str:
     """The logged metric that picks the checkpoint, or the first that was logged."""
-    known = runs.covered(task.select_by.metric, log.metrics)
+    known = covered(task.select_by.metric, log.metrics)
     return next(iter([*known, *log.metrics]), "")
 
 
@@ -155,24 +158,33 @@ def compared(chosen: Sequence[Run], tasks: dict[str, Task[Any]], naming: Naming)
 
 def _row(run: Run, task: Task[Any], naming: Naming) -> str:
     log = runs.read_log(run.folder)
-    found = runs.headline(run.scores, task.select_by.metric)
-    reached = f"{html(naming.value(task, found[0]))} {score(found[1])}" if found else "–"
-    baseline = score(found[2]) if found and found[2] is not None else "–"
+    found = reached(run.adapter, run.scores, task)
+    value = html(found.said(task, naming)) if found else "–"
+    baseline = found.other if found and found.other else "–"
     data = ", ".join(Path(str(one)).name for one in run.settings.get("data", ()))
     loss = score(log.loss[-1][1]) if log.loss else "–"
     cells = (
         escape(run.name), html(words.STATES[state_of(run)]), escape(run.backbone), escape(data),
-        f"{log.steps:,}", loss, reached, baseline,
+        f"{log.steps:,}", loss, value, baseline,
     )  # fmt: skip
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def report(run: Run) -> str:
-    """The report in a frame of its own; it is one file that fetches nothing."""
-    path = run.report
-    if path is None:
+    """The report in the language of the page, in a frame of its own; it is one file that fetches nothing."""
+    english, chinese = run.report, run.chinese_report
+    if english is None:
         return html(words.NO_REPORT, "p", class_="quiet")
-    content = escape(path.read_text(encoding="utf-8"), quote=True)
+    if chinese is None:
+        return _framed(run, english)
+    both = {"en": english, "zh": chinese}.items()
+    return "".join(
+        f'<div class="said" lang="{language}">{_framed(run, page)}</div>' for language, page in both
+    )
+
+
+def _framed(run: Run, page: Path) -> str:
+    content = escape(page.read_text(encoding="utf-8"), quote=True)
     return f'<iframe sandbox="" title="{escape(run.name)}" srcdoc="{content}"></iframe>'
 
 

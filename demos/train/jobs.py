@@ -25,6 +25,8 @@ from core import store
 from core.errors import BadInput
 
 _CONSOLE, _JOB, _STATUS = "console.txt", "job.json", "status.txt"
+_STOPPING = "stopping"
+"""An empty file: it was asked to stop."""
 _SHOWN = 20_000
 """Characters of a console that are shown: its end."""
 
@@ -76,7 +78,13 @@ class Job:
     def stop(self) -> None:
         """Ctrl-C: a training saves what it has after the step in hand, and can be resumed."""
         if self.running:
+            (self.folder / _STOPPING).touch()
             os.kill(self.process, signal.SIGINT)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop and still works."""
+        return self.running and (self.folder / _STOPPING).exists()
 
 
 def root() -> Path:

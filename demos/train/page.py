@@ -20,6 +20,8 @@ from demos.train.run_list import found, going, known, name_of
 from demos.train.runs import Run
 
 _QUIET: Any = {"api_visibility": "private", "show_progress": "hidden"}
+_NEWEST: Any = {**_QUIET, "trigger_mode": "always_last"}
+"""For choices: gradio drops a second one that comes while the first is being answered."""
 _EVERY = 2.0
 """Seconds between two looks at a run that is going on."""
 
@@ -176,7 +178,7 @@ def _run(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
     # One that was started elsewhere, such as on the page of feedback, is what somebody comes to see.
     tab.select(lambda name: listed("", going(tasks) or name), chosen, parts, **_QUIET)
     started.change(listed, started, parts, **_QUIET)
-    chosen.input(show, chosen, shown_parts, **_QUIET).then(
+    chosen.input(show, chosen, shown_parts, **_NEWEST).then(
         lambda: ("", ""), None, [done, page], **_QUIET
     )
     timer.tick(show, chosen, shown_parts, trigger_mode="once", **_QUIET)
@@ -200,13 +202,13 @@ def _showing(frame: Frame) -> Callable[[str | None], list[Any]]:
         if run is None:
             return [html(words.NO_RUNS, "p", class_="quiet"), "", gr.Timer(active=False), *_HIDDEN]
         state, job = shown.state_of(run), jobs.of_folder(run.folder)
-        going = state in ("waiting", "running", "scoring")
+        going = state in ("waiting", "running", "scoring", "stopping")
         mine = job is not None and job.running
         return [
             shown.shown(run, frame.service.tasks[run.task], frame.naming),
             shown.console(job.console if job else ""),
             gr.Timer(active=going),
-            gr.update(visible=going and mine),
+            gr.update(visible=going and mine and state != "stopping"),
             gr.update(visible=state == "stopped"),
             gr.update(visible=run.finished),
             gr.update(visible=run.report is not None),
@@ -230,7 +232,7 @@ def _stop(run: Run) -> str:
     job = jobs.of_folder(run.folder)
     if job is not None:
         job.stop()
-    return shown.note(words.STOPPING)
+    return ""
 
 
 def _resume(run: Run) -> str:
@@ -266,7 +268,7 @@ def _comparison(frame: Frame, tab: gr.Tab, started: gr.State) -> None:
 
     gr.on([tab.select, started.change], choices, chosen, chosen, **_QUIET)
     gr.on(None, lambda: choices([]), None, chosen, **_QUIET)
-    chosen.input(compare, chosen, table, **_QUIET)
+    chosen.input(compare, chosen, table, **_NEWEST)
 
 
 TAB = Tab(name="train", title=words.TITLE, draw=draw)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from core import store
+from core.adapters import registry
 
 RUNS = Path("runs")
 """Where `quintet finetune` puts them, from the folder that the pages were started in."""
@@ -54,9 +55,22 @@ class Run:
         return datetime.fromtimestamp(there.stat().st_mtime, UTC)
 
     @property
+    def adapter(self) -> Path:
+        """Where its adapter lies, or will lie."""
+        return self.folder / "adapter"
+
+    @property
     def report(self) -> Path | None:
         """The report, once there is one."""
-        path = self.folder / "report" / "report.html"
+        return self._report(registry.REPORT)
+
+    @property
+    def chinese_report(self) -> Path | None:
+        """The same in Chinese; runs of earlier versions have none."""
+        return self._report(registry.REPORT_ZH)
+
+    def _report(self, name: str) -> Path | None:
+        path = self.folder / "report" / name
         return path if path.is_file() else None
 
     @property
@@ -121,19 +135,6 @@ def read_log(folder: Path) -> Log:
     )
 
 
-def headline(scores: Mapping[str, Any], metric: str) -> tuple[str, float, float | None] | None:
-    """Of a passport, the metric that picks checkpoints: name, value, and the best baseline's."""
-    metrics = scores.get("metrics", {})
-    chosen = covered(metric, metrics)
-    if not chosen:
-        return None
-    baseline = scores.get("baseline", {})
-    value = sum(metrics[key] for key in chosen) / len(chosen)
-    known = all(key in baseline for key in chosen)
-    other = sum(baseline[key] for key in chosen) / len(chosen) if known else None
-    return metric, float(value), other
-
-
 def planned_steps(run: Run) -> int:
     """How many steps it will take at most; 0 where that is not known.
 
@@ -161,12 +162,6 @@ def still_written(folder: Path) -> bool:
         return time.time() - (folder / "log.jsonl").stat().st_mtime < _QUIET
     except OSError:
         return False
-
-
-def covered(metric: str, names: Iterable[str]) -> list[str]:
-    """The value of that name, or else those of its parts, such as the two directions of a translation."""
-    known = list(names)
-    return [metric] if metric in known else [k for k in known if k.startswith(f"{metric}_")]
 
 
 def promotion(run: Run) -> Mapping[str, Any]:

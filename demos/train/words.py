@@ -44,6 +44,8 @@ STATES = {
     "waiting": Said("starting: reading rows and loading the backbone", "正在启动：读取数据、载入底座模型"),
     "running": Said("training", "训练中"),
     "scoring": Said("scoring and writing the report", "正在评分并撰写报告"),
+    "stopping": Said(
+        "asked to stop: it saves after the step in hand", "已请求停止：当前步结束后保存"),
     "stopped": Said("stopped; it can go on", "已停止，可以继续"),
     "failed": Said("ended without an adapter", "已结束，没有得到适配器"),
     "done": Said("done", "已完成"),
@@ -58,7 +60,6 @@ SCORED = Said(
     "{metric} {value} on {rows} {side} examples; best baseline ({baseline}) {other}",
     "{metric} {value}（{rows} 条{side}样本）；最佳基线（{baseline}）{other}")
 SIDES = {"test": Said("test", "测试"), "validation": Said("validation", "验证")}
-STOPPING = Said("Asked to stop: it saves after the step in hand.", "已请求停止：当前步结束后保存。")
 INSTALLED = Said("Served from now on: {folder}", "从现在起使用：{folder}")
 COLUMNS = (
     Said("run", "记录"), Said("state", "状态"), Said("backbone", "底座模型"), Said("data", "数据"),

@@ -10,6 +10,7 @@ from core import store
 from core.adapters.configuration import configuration_hash
 from core.adapters.decision import write_decision
 from core.adapters.passport import PASSPORT, Passport, weights_hash
+from core.adapters.registry import REPORT_ZH
 from core.application import Application
 from core.engine.engine import Engine
 from core.task import In
@@ -128,6 +129,7 @@ def _write(
     )
     adapter = folder / "adapter"
     render.write(results, folder / "report")
+    store.write_text(folder / "report" / REPORT_ZH, render.html(results, "zh"))
     predictions.write(found, folder / "report")
     write_decision(request.task, engine.backbone.tokenizer, adapter)
     store.write_text(adapter / "README.md", render.card(results))

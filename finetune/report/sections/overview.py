@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from finetune.evaluation.metrics.registry import MEAN, metric
 from finetune.report.figures import charts
-from finetune.report.results import Slice
+from finetune.report.results import Slice, Verdict
 from finetune.report.sections.document import (
     Block,
     Fact,
@@ -89,9 +90,26 @@ def verdict(edition: Edition) -> str:
     other = edition.baseline.metrics.get(of.name) if edition.baseline else None
     if other is None:
         return edition.say("verdict_alone", **said)
-    key = "verdict_better" if found.better else "verdict_not_better"
-    name = edition.entry(found.baseline)
-    return edition.say(key, **said, baseline=name, other=edition.value(of, other))
+    said |= dict(baseline=edition.entry(found.baseline), other=edition.value(of, other))
+    unseen = ""
+    if told := _TOLD.search(found.sentence):
+        said |= dict(value=told["value"], interval=f"{told['low']}–{told['high']}")
+        said |= dict(other=told["other"])
+        unseen = edition.say("verdict_unseen", rows=told["rows"]) if told["unseen"] else ""
+    return unseen + edition.say(_outcome(found), **said)
+
+
+_TOLD = re.compile(
+    r"On (?P<rows>[\d,]+) (?:scored rows|(?P<unseen>rows that had not been seen before)), .+? reached .+? "
+    r"(?P<value>[-\d.]+) \((?P<low>[-\d.]+) to (?P<high>[-\d.]+)\): .+['\"] at (?P<other>[-\d.]+) \("
+)
+"""The figures of the sentence: they leave out the rows that had been learned, those of the tables do not."""
+
+
+def _outcome(found: Verdict) -> str:
+    if found.better:
+        return "verdict_better"
+    return "verdict_worse" if ": worse than" in found.sentence else "verdict_not_better"
 
 
 def summary(edition: Edition) -> Section:

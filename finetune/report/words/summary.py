@@ -31,6 +31,10 @@ WORDS: Final[dict[str, Said]] = {
     "verdict_not_better": Said(
         "{metric}: {value} (95 % interval {interval}); not shown to beat the baseline “{baseline}” at {other}.",
         "{metric}：{value}（95% 区间 {interval}）；未能证明优于最佳基线“{baseline}”的 {other}。"),
+    "verdict_worse": Said(
+        "{metric}: {value} (95 % interval {interval}), worse than the baseline “{baseline}” at {other}.",
+        "{metric}：{value}（95% 区间 {interval}），不如最佳基线“{baseline}”的 {other}。"),
+    "verdict_unseen": Said("On {rows} rows that had not been seen before: ", "在未见过的 {rows} 个样本上，"),
     "verdict_alone": Said("{metric}: {value} (95 % interval {interval}).",
         "{metric}：{value}（95% 区间 {interval}）。"),
     "learned_banner": Said("SCORED ROWS WERE LEARNED: {count} OF {rows}", "评分样本见于训练：{count} / {rows}"),
