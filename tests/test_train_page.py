@@ -151,13 +151,13 @@ def test_a_bar_that_redraws_itself_is_shown_as_it_was_last():
 
 
 def test_a_run_of_yesterday_is_found_with_its_curves_and_its_score():
-    folder = a_run(lr_scheduler_type="linear")
+    folder = a_run()
     log(
-        folder, {"step": 1, "tokens": 9, "loss": 2.0, "learning_rate": 0.1},
+        folder, {"step": 1, "tokens": 9, "loss": 2.0, "learning_rate": 0.1, "progress": 1 / 8},
         {"step": 2, "tokens": 18, "loss": 1.0, "learning_rate": 0.2, "tokens_per_second": 7},
         {"step": 3, "tokens": 27, "loss": 0.7, "learning_rate": 0.2},
         {"step": 4, "tokens": 36, "loss": 0.5, "learning_rate": 0.15},
-        {"step": 5, "tokens": 45, "loss": 0.4, "learning_rate": 0.1},
+        {"step": 5, "tokens": 45, "loss": 0.4, "learning_rate": 0.1, "progress": 5 / 6},
         {"step": 5, "tokens": 45, "mcc": 0.4, "accuracy": 0.7}, torn='{"step": 6, "lo',
     )  # fmt: skip
     (run,) = runs.find()

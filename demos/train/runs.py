@@ -23,7 +23,7 @@ RUNS = Path("runs")
 
 _QUIET = 120
 """Seconds without a line in the log, after which a run that nobody knows of has stopped."""
-_TRAINING = ("tokens", "loss", "grad_norm", "learning_rate", "tokens_per_second")
+_TRAINING = ("tokens", "loss", "grad_norm", "learning_rate", "tokens_per_second", "progress")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Log:
 
     steps: int = 0
     loss: tuple[tuple[int, float], ...] = ()
-    rate: tuple[tuple[int, float], ...] = ()
+    progress: tuple[tuple[int, float], ...] = ()
     metrics: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
     tokens_per_second: float = 0.0
 
@@ -129,31 +129,19 @@ def read_log(folder: Path) -> Log:
     return Log(
         steps=steps,
         loss=tuple(columns.get("loss", ())),
-        rate=tuple(columns.get("learning_rate", ())),
+        progress=tuple(columns.get("progress", ())),
         metrics=metrics,
         tokens_per_second=speed,
     )
 
 
 def planned_steps(run: Run) -> int:
-    """How many steps it will take at most; 0 where that is not known.
-
-    The rate says it: once it has left its peak, it falls by the same amount from step to step, to nothing
-    at the end.
-    """
+    """How many steps it will take at most, by its own log; 0 where that is not known."""
     most = int(run.settings.get("max_steps") or -1)
     if most > 0:
         return most
-    if run.settings.get("lr_scheduler_type") != "linear":
-        return 0
-    rates = [one for one in read_log(run.folder).rate if one[1] > 0]
-    peak = max((rate for _, rate in rates), default=0.0)
-    begun = max((step for step, rate in rates if rate == peak), default=0)
-    falling = [one for one in rates if one[0] > begun]
-    if len(falling) < 2 or falling[-1][1] >= falling[0][1]:
-        return 0
-    (first, high), (last, low) = falling[0], falling[-1]
-    return round(last + low * (last - first) / (high - low)) - 1
+    progress = read_log(run.folder).progress
+    return round(progress[-1][0] / progress[-1][1]) if progress and progress[-1][1] > 0 else 0
 
 
 def still_written(folder: Path) -> bool:

@@ -224,8 +224,13 @@ class _Loop(Generic[Batch]):
         speed = read / seconds
         share = self.job.flops_per_token * speed / self.machine.peak_flops(self.bf16)
         if self.state.step % self.settings.logging_steps == 0 or self.state.step == 1:
-            rate = self.optimizers[0].param_groups[0]["lr"]
-            self._log(loss=loss, grad_norm=norm, learning_rate=rate, tokens_per_second=round(speed))
+            self._log(
+                loss=loss,
+                grad_norm=norm,
+                learning_rate=self.optimizers[0].param_groups[0]["lr"],
+                tokens_per_second=round(speed),
+                progress=min(1.0, self._due() / self.job.steps),
+            )
         self.report(
             Progress(
                 step=self.state.step,

@@ -84,7 +84,7 @@ def plot_log(log: Path, image: Path) -> None:
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    skip = ("step", "tokens", "loss", "grad_norm", "learning_rate", "tokens_per_second")
+    skip = ("step", "tokens", "loss", "grad_norm", "learning_rate", "tokens_per_second", "progress")
     curves = {"training loss": _curve(lines, "loss")}
     for name in dict.fromkeys(key for line in lines for key in line if key not in skip):
         curves[name.replace("_", " ")] = _curve(lines, name)
