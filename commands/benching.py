@@ -96,10 +96,9 @@ def bench_serve(
 ) -> None:
     """Serving: ours, peft, CTranslate2 and transformers' decision pipeline, where they can answer."""
     from benchmarks import serving
-    from core.backbone import catalogue
     from finetune.workflows import progress
 
-    folder = catalogue.resolve(_folder(backbone))
+    folder = _folder(backbone)
     adapters, asked = bench_traffic.build(traffic, folder, rows, length)
     least, entered = serving.floor(folder), serving.entered(asked)
     with progress.counting(console(stderr=True, quiet=json), "turns") as told:
@@ -122,13 +121,11 @@ def bench_memory(
 ) -> None:
     """Memory of loading, in each dtype, and of a training step beside its forecast."""
     from benchmarks import memory
-    from core.backbone import catalogue
     from finetune.workflows import progress
 
     the_task(task)
     source = (data or [bundled(task, "train")])[0]
-    folder = str(Path(catalogue.resolve(_folder(backbone))).absolute())
-    found = []
+    folder, found = _folder(backbone), []
     with progress.counting(console(stderr=True, quiet=json), "dtypes") as told:
         for number, dtype in enumerate(("fp32", "bf16")):
             found.append(memory.measure(folder, dtype, task, str(Path(source).absolute())))
@@ -226,9 +223,11 @@ def _lora_order(
 
 
 def _folder(backbone: str | None) -> str:
-    from core import store
+    """What every system loads in its own process, wherever that works; without a name the shipped one."""
+    from core.backbone import catalogue
 
-    return backbone or str(store.shipped_backbone())
+    found = Path(catalogue.resolve(backbone or catalogue.SHIPPED))
+    return str(found.absolute() if found.exists() else found)
 
 
 def _packed(sources: Sequence[str], tokenizer: str, length: int, rows: int) -> list[list[int]]:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from benchmarks import interleaved, load, serving
 from benchmarks.interleaved import Measured, Order
 from benchmarks.peers import llama_cpp_peer
-from commands import bench_traffic
+from commands import bench_traffic, benching
 from commands.table import app
 from core import backbone as backbones
 from core import store
@@ -83,6 +83,15 @@ def test_pretraining_is_compared_from_the_command_line(order, tmp_path):
     rows = json.loads(found.stdout)
     assert [row["name"] for row in rows] == ["quintet", "trainer", "trainer-tuned"]
     assert all(row["tokens_per_second"] > 0 and row["loss_after"] < 7 for row in rows)
+
+
+def test_a_backbone_is_named_as_in_every_command(tmp_path, monkeypatch):
+    shipped = str(store.shipped_backbone())
+    assert benching._folder("mini") == benching._folder(None) == shipped
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert benching._folder("here") == str(tmp_path / "here")
+    assert benching._folder("Qwen/Qwen3-0.6B-Base") == "Qwen/Qwen3-0.6B-Base"
 
 
 def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
