@@ -265,6 +265,8 @@ def test_a_run_of_minutes_comes_to_the_end_of_its_schedule(packed, tokenizer, tm
     assert state.finished and 1 < state.step < 100_000
     assert state.elapsed > 1.2
     assert rates[-1] < max(rates)
+    progress = [line["progress"] for line in logged(tmp_path) if "progress" in line]
+    assert progress == sorted(progress) and 0.5 < progress[-1] <= 1
 
 
 def test_minutes_that_suffice_change_nothing(packed, tokenizer, tmp_path):

@@ -20,6 +20,7 @@ from core.errors import BadData, BadSetting
 from finetune.settings import PretrainSettings
 from finetune.training import loop, optimizers, processes
 from finetune.training.checkpoint import State
+from finetune.training.progress import Progress
 
 if TYPE_CHECKING:
     from finetune.data.corpus import Corpus
@@ -125,7 +126,7 @@ def pretrain(
     device: str = "auto",
     resume: bool = False,
     begun: Callable[[], None] = lambda: None,
-    report: Callable[[loop.Progress], None] = lambda progress: None,
+    report: Callable[[Progress], None] = lambda progress: None,
 ) -> State:
     """Train every weight; the backbone ends up in `folder/backbone`."""
     length = min(settings.block_size, backbone.context)

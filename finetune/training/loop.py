@@ -23,6 +23,7 @@ from finetune.training import checkpoint, processes, shards
 from finetune.training.checkpoint import State
 from finetune.training.divergence import Guard
 from finetune.training.optimizers import schedule
+from finetune.training.progress import Progress
 from finetune.training.signals import stop_signals
 
 log = logging.getLogger(__name__)
@@ -58,19 +59,6 @@ class Job(Generic[Batch]):
     flops_per_token: float = 0.0
     identity: Mapping[str, Any] = field(default_factory=dict)
     """Keys that must not change between a checkpoint and its resumption."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What a progress bar shows after a step."""
-
-    step: int
-    steps: int
-    loss: float
-    tokens_per_second: float
-    flops_utilization: float
-    """Model FLOPs a second, as a share of what this machine reaches in one large product."""
-    metrics: Mapping[str, float]
 
 
 class Interrupted(Stopped):
@@ -223,18 +211,19 @@ class _Loop(Generic[Batch]):
     def _note(self, loss: float, norm: float, read: int, seconds: float) -> None:
         speed = read / seconds
         share = self.job.flops_per_token * speed / self.machine.peak_flops(self.bf16)
+        progress = min(1.0, self._due() / self.job.steps)
         if self.state.step % self.settings.logging_steps == 0 or self.state.step == 1:
             self._log(
                 loss=loss,
                 grad_norm=norm,
                 learning_rate=self.optimizers[0].param_groups[0]["lr"],
                 tokens_per_second=round(speed),
-                progress=min(1.0, self._due() / self.job.steps),
+                progress=progress,
             )
         self.report(
             Progress(
                 step=self.state.step,
-                steps=self.job.steps,
+                steps=round(self.state.step / progress),
                 loss=loss,
                 tokens_per_second=speed,
                 flops_utilization=share,

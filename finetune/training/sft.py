@@ -25,6 +25,7 @@ from finetune.settings import FinetuneSettings
 from finetune.training import loop, optimizers
 from finetune.training.checkpoint import State
 from finetune.training.collation import Batch, Plan, answer_loss, share
+from finetune.training.progress import Progress
 
 NAME = "training"
 _SHORT = 192
@@ -51,7 +52,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     begun: Callable[[], None] = lambda: None,
-    report: Callable[[loop.Progress], None] = lambda progress: None,
+    report: Callable[[Progress], None] = lambda progress: None,
 ) -> State:
     """Leave the adapter that validated best in `folder/adapter`; begin from the one in `start`."""
     if start:
