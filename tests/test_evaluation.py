@@ -174,8 +174,11 @@ def test_rows_that_the_adapter_has_learned_are_told_in_red_and_decide_nothing(tr
         f"On {len(unseen.examples) - gone} rows that had not been seen" in results.verdict.sentence
     )
     for page in (render.html(results), render.markdown(results), render.card(results)):
-        assert f"SCORED ROWS WERE LEARNED: {gone} OF {len(unseen.examples)}" in page
-    assert "评分样本见于训练" in render.html(results, "zh")
+        assert f"SCORED ROWS HAD BEEN SEEN: {gone} OF {len(unseen.examples)}" in page
+    assert "评分样本曾被使用" in render.html(results, "zh")
+    learned = judged(trained[0], unseen, "good", seen=rows_of(TASK, unseen.examples[::2]))
+    assert "SCORED ROWS WERE LEARNED: " in render.html(learned)
+    assert "评分样本见于训练" in render.html(learned, "zh")
 
 
 def test_where_every_row_was_learned_nothing_is_decided(trained, unseen):

@@ -18,6 +18,8 @@ PASSPORT = "passport.json"
 SMALLEST = 1e-12
 """No probability counts as less: its logarithm is needed."""
 WEIGHTS = "adapter_model.safetensors"
+TRAINING_ROWS = "training_rows.safetensors"
+"""Hashes of the rows that the adapter has seen."""
 _LATER = ("weights_hash", "configuration_hash")
 """What a passport of an earlier version of Quintet lacks."""
 
