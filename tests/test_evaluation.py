@@ -181,6 +181,17 @@ def test_rows_that_the_adapter_has_learned_are_told_in_red_and_decide_nothing(tr
     assert "评分样本见于训练" in render.html(learned, "zh")
 
 
+def test_it_is_told_where_near_duplicates_were_not_sought(trained, unseen):
+    seen = rows_of(TASK, unseen.examples[:30])
+    few = dataclasses.replace(seen, sketches=seen.sketches[:2])
+    results = judged(trained[0], unseen, "good", seen=few, own=False)
+    assert results.leaks and results.leaks.compared == (2, len(few.learned))
+    assert f"sought among 2 of {len(few.learned)} learned texts" in render.html(results)
+    assert "近似重复只在" in render.html(results, "zh")
+    at_hand = judged(trained[0], unseen, "good", seen=few, train=list(unseen.examples[:30]))
+    assert at_hand.leaks and at_hand.leaks.compared is None
+
+
 def test_where_every_row_was_learned_nothing_is_decided(trained, unseen):
     results = judged(trained[0], unseen, "good", seen=rows_of(TASK, unseen.examples))
     assert not results.verdict.better and "nothing is decided" in results.verdict.sentence
