@@ -46,6 +46,12 @@ def test_installed_adapters_are_numbered_and_the_newest_is_served(tmp_path):
     assert names(registry.root() / NANO / "spam") == ["1", "2", "3"]
 
 
+def test_the_adapter_of_a_run_is_named_where_the_run_is_given(tmp_path):
+    made = adapter(tmp_path / "run" / "adapter")
+    with pytest.raises(MissingAdapter, match=f"is missing. Give {made}."):
+        read_passport(made.parent)
+
+
 def test_an_adapter_is_installed_with_the_rows_it_was_sealed_with(tmp_path):
     sealed = hashlib.sha256(b"rows").hexdigest()
     folder = adapter(tmp_path / "run", training_rows_hash=sealed)

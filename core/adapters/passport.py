@@ -176,7 +176,9 @@ def read_values(folder: Path) -> dict[str, Any]:
     """The values of a passport of any version, with a seal that holds."""
     path = folder / PASSPORT
     if not path.is_file():
-        raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.")
+        inner = folder / "adapter"
+        way_out = f" Give {inner}." if (inner / PASSPORT).is_file() else ""
+        raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.{way_out}")
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
