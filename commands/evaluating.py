@@ -84,6 +84,7 @@ def evaluate(
     wanted = Wanted(backbone, device, dtype, output, language, as_json)
     wanted.check()
     if matrix:
+        check_writable(output or Path("runs"))  # its picture is always written
         _matrix(task, limit or _MATRIX_ROWS, wanted)
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
@@ -131,8 +132,8 @@ class Wanted(NamedTuple):
 
     def check(self) -> None:
         """Raise `BadSetting` where the output cannot be written, before any work."""
-        if self.output:
-            check_writable(self.output)
+        if self.report:
+            check_writable(self.output or Path("runs"))
 
     def service(self) -> Service:
         """Opened; this loads the backbone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import unicodedata
@@ -153,12 +154,16 @@ def _labels(text: str) -> dict[str, str | None]:
     return found
 
 
+_FLAG = re.compile(r"--?[A-Za-z]")
+"""Not -1, which is a label as well."""
+
+
 def gathered(arguments: list[str]) -> list[str]:
     """The arguments, what follows --labels made one: `--labels 1=negative 5=positive`."""
     found: list[str] = []
     of_labels = False
     for argument in arguments:
-        of_labels = of_labels and "=" in argument and not argument.startswith("-")
+        of_labels = of_labels and "=" in argument and not _FLAG.match(argument)
         if of_labels and found[-1] != "--labels":
             found[-1] += f" {argument}"
         else:

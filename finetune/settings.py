@@ -175,6 +175,15 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as the base declares it
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """PyYAML would take the last of several values for a key."""
+        names = [key.value for key, _ in node.value]
+        for place, (key, _) in enumerate(node.value):
+            if key.value in names[:place]:
+                said = f"the key {key.value!r} stands there again"
+                raise yaml.constructor.ConstructorError(problem=said, problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
 
 for _kind, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),

@@ -48,6 +48,17 @@ def test_swapped_languages_are_not_good_to_learn_from(tokenizer, tmp_path):
     assert any(f"{path}, line 1" in line for line in found.lines)
 
 
+def test_rows_that_are_not_translated_are_not_good_to_learn_from(tokenizer, tmp_path):
+    rows = [{"en": f"good day {n}", "zh": f"{n} 日安"} for n in range(100)]
+    rows[7]["zh"] = rows[7]["en"]
+    path = write(tmp_path / "x.jsonl", *rows)
+    found = check(apps.load("translation"), str(path), tokenizer, 64)
+    assert found.good and any(f"letter by letter: {path}, line 8" in one for one in found.lines)
+    rows[8]["zh"] = rows[8]["en"]
+    found = check(apps.load("translation"), str(write(path, *rows)), tokenizer, 64)
+    assert not found.good and "not translated" in found.lines[-1]
+
+
 def test_rows_of_one_label_are_not_called_good(tokenizer, tmp_path):
     rows = [{"text": f"prize {n}", "label": "spam"} for n in range(4)]
     found = check(apps.load("spam"), str(write(tmp_path / "x.jsonl", *rows)), tokenizer, 64)

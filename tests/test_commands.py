@@ -251,3 +251,10 @@ def test_ctrl_c_says_where_the_run_stands_and_how_it_goes_on(tmp_path, nano):
     last = said.strip().splitlines()[-1]
     assert last.startswith("Stopped at step") and "Go on with --resume" in last
     assert any((tmp_path / "run").glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize("asked", [["spam"], ["--matrix", "--json"]])
+def test_where_a_report_cannot_be_written_nothing_is_scored(asked, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    found = quintet("evaluate", *asked, "--backbone", "no-such-backbone", cwd=tmp_path)
+    fails(found, "a file where a folder is meant")

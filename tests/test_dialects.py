@@ -7,14 +7,17 @@ import gzip
 import json
 import lzma
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from openpyxl import Workbook
 
 from core.errors import BadColumns, BadData, BadSetting
+from demos.files import tables
 from finetune import data
 from finetune.data import Layout, Problem
 
@@ -176,3 +179,75 @@ def test_the_names_of_classes_come_from_data_sets_too():
     features = datasets.Features({"label": datasets.ClassLabel(names=["spam", "ham"])})
     found = datasets.Dataset.from_dict({"label": [0, 1]}, features=features)
     assert class_names(found) == {"label": ["spam", "ham"]}
+
+
+def archive(path: Path, **members: str) -> Path:
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in members.items():
+            packed.writestr(name.replace("__", "."), content)
+        packed.writestr("__MACOSX/._a.csv", b"\0\1")
+        packed.writestr("folder/", "")
+    return path
+
+
+def test_a_zip_is_named_after_anything(tmp_path):
+    assert values(archive(tmp_path / "sms.data.zip", a__csv=CSV)) == ROWS
+    assert values(archive(tmp_path / "b.csv.zip", unnamed=CSV)) == ROWS
+
+
+@pytest.mark.parametrize("name", ["two.zip", "two.csv.zip"])
+def test_of_several_files_in_a_zip_none_is_lost_silently(name, tmp_path):
+    path = archive(tmp_path / name, train__csv=CSV, test__csv=CSV)
+    with pytest.raises(BadData, match=r"holds 2 files: train\.csv, test\.csv\. Unpack it"):
+        values(path)
+
+
+@pytest.mark.parametrize(
+    ("packed", "kind"), [(gzip.compress, "gz"), (lzma.compress, "xz"), (bz2.compress, "bz2")]
+)
+def test_a_packed_file_under_a_plain_name_is_told(packed, kind, tmp_path):
+    path = written(tmp_path / "a.csv", packed(CSV.encode()))
+    with pytest.raises(BadData, match=rf"a name that ends in \.{kind}"):
+        values(path)
+
+
+def test_a_link_that_leads_nowhere_is_told(tmp_path):
+    (tmp_path / "a.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(BadData, match="leads nowhere"):
+        values(tmp_path / "a.csv")
+
+
+def workbook(path: Path, **sheets: list[list]) -> Path:
+    book = Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def test_a_workbook_is_read_with_its_types(tmp_path):
+    day = datetime(2026, 3, 1)
+    rows = [["text", "label", "n", "day", None], [], ["hi", None, 3, day], ["you", "ham", 4.5, day]]
+    found = values(workbook(tmp_path / "a.xlsx", Empty=[], Data=rows))
+    assert found == [
+        {"text": "hi", "label": None, "n": 3, "day": "2026-03-01 00:00:00"},
+        {"text": "you", "label": "ham", "n": 4.5, "day": "2026-03-01 00:00:00"},
+    ]
+
+
+def test_of_several_sheets_none_is_lost_silently(tmp_path):
+    path = workbook(tmp_path / "a.xlsx", one=[["text"], ["a"]], two=[["text"], ["b"]])
+    for read in (values, tables.head):
+        with pytest.raises(BadData, match="rows in 2 sheets: 'one', 'two'"):
+            read(path)
+
+
+def test_cells_beside_the_columns_and_broken_workbooks_are_told(tmp_path):
+    rows = [["text", "label"], ["a", "ham", "lost"], ["b", "spam"]]
+    bad, good = data.read_rows(str(workbook(tmp_path / "a.xlsx", one=rows)))
+    assert isinstance(bad, Problem) and "row 2" in str(bad) and good.row["text"] == "b"
+    with pytest.raises(BadData, match="no readable xlsx"):
+        values(written(tmp_path / "b.xlsx", b"nothing"))

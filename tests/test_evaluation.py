@@ -174,8 +174,22 @@ def test_rows_that_the_adapter_has_learned_are_told_in_red_and_decide_nothing(tr
         f"On {len(unseen.examples) - gone} rows that had not been seen" in results.verdict.sentence
     )
     for page in (render.html(results), render.markdown(results), render.card(results)):
-        assert f"SCORED ROWS WERE LEARNED: {gone} OF {len(unseen.examples)}" in page
-    assert "评分样本见于训练" in render.html(results, "zh")
+        assert f"SCORED ROWS HAD BEEN SEEN: {gone} OF {len(unseen.examples)}" in page
+    assert "评分样本曾被使用" in render.html(results, "zh")
+    learned = judged(trained[0], unseen, "good", seen=rows_of(TASK, unseen.examples[::2]))
+    assert "SCORED ROWS WERE LEARNED: " in render.html(learned)
+    assert "评分样本见于训练" in render.html(learned, "zh")
+
+
+def test_it_is_told_where_near_duplicates_were_not_sought(trained, unseen):
+    seen = rows_of(TASK, unseen.examples[:30])
+    few = dataclasses.replace(seen, sketches=seen.sketches[:2])
+    results = judged(trained[0], unseen, "good", seen=few, own=False)
+    assert results.leaks and results.leaks.compared == (2, len(few.learned))
+    assert f"sought among 2 of {len(few.learned)} learned texts" in render.html(results)
+    assert "近似重复只在" in render.html(results, "zh")
+    at_hand = judged(trained[0], unseen, "good", seen=few, train=list(unseen.examples[:30]))
+    assert at_hand.leaks and at_hand.leaks.compared is None
 
 
 def test_where_every_row_was_learned_nothing_is_decided(trained, unseen):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,12 @@ ROOT = Path(__file__).parent.parent
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: /x. Change"),
         (OSError("Cannot write /runs: it is full"), "Cannot write /runs: it is full."),
         (Exception("File too large (os error 27)"), "File too large. Files this large"),
+        (
+            shutil.Error([("a", "runs/a", "[Errno 28] No space left on device: 'a' -> 'runs/a'")]),
+            "No space left on device: runs/a. Free some space",
+        ),
+        (shutil.Error([("a", "b", "it moved"), ("c", "d", "it moved")]), "b: it moved"),
+        (shutil.Error("Destination 'b' exists"), "Destination 'b' exists"),
         (MemoryError(), "Out of memory"),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …\nmore"),

@@ -99,6 +99,12 @@ def test_labels_may_be_typed_without_quotes():
     typed = ["finetune", "--labels", "1,2=negative", "4=positive", "--lora.r", "8"]
     assert gathered(typed) == ["finetune", "--labels", "1,2=negative 4=positive", "--lora.r", "8"]
     assert gathered(["--labels=1=a", "2=b", "x"]) == ["--labels=1=a 2=b", "x"]
+    assert gathered(["--labels", "-1=a", "1=b", "-c", "x=y"]) == [
+        "--labels",
+        "-1=a 1=b",
+        "-c",
+        "x=y",
+    ]
     assert gathered(["predict", "a=b"]) == ["predict", "a=b"]
 
 

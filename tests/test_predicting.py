@@ -17,7 +17,7 @@ from core.adapters.lora import AdapterStack
 from core.adapters.passport import OperatingPoint
 from core.application import Application
 from core.engine.engine import Engine
-from core.errors import BadColumns, BadData, BadSetting, Stopped
+from core.errors import BadColumns, BadData, BadSetting, Busy, Stopped
 from finetune.data.inputs import input_of
 from finetune.data.tables import check_output
 from finetune.workflows import progress
@@ -251,3 +251,20 @@ def test_progress_leaves_no_line_behind(terminal):
         told(2, 2)
     assert terminal == ("predicting" in said.getvalue())
     assert said.getvalue().count("\n") <= terminal
+
+
+def test_an_output_has_one_writer(engine, tmp_path):
+    source = rows(tmp_path / "in.jsonl", [{"text": f"a film {n}"} for n in range(3)])
+    application = Application(apps.load("sentiment"), engine, "own")
+    output = tmp_path / "out.jsonl"
+    said = []
+
+    def second(done: int, total: int) -> None:
+        if not said:
+            said.append(total)
+            with pytest.raises(Busy, match="Another process writes"):
+                predict_file(application, source, output)
+
+    assert predict_file(application, source, output, progress=second) == 3
+    assert said == [3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]

@@ -151,6 +151,12 @@ def shards_go_on_as_the_whole_would(folder: Path) -> None:
     assert (cut / "report" / "report.html").is_file()
 
 
+def test_shards_that_were_validated_first_can_learn(prepared):
+    asked = command(prepared, "new", 2, "--max-steps", "1")
+    run(asked, ACCELERATE_USE_FSDP="true", FSDP_VERSION="2")
+    assert [line["step"] for line in logged(prepared / "new")][:2] == [0, 1]
+
+
 def test_a_stop_signal_to_two_processes_is_resumable(prepared):
     started = subprocess.Popen(
         command(prepared, "two", 2, "--max-steps", "100000"),

@@ -126,6 +126,14 @@ def test_its_data_can_be_learned_as_it_says(line, folder, capsys):
     assert "to learn" in capsys.readouterr().err
 
 
+def test_keys_are_neither_committed_nor_in_the_image():
+    lines = "".join(blocks("README.md"))
+    (keys,) = set(re.findall(r"QUINTET_API_KEYS=(\S+)", lines))
+    assert f"/{keys}:/run/secrets/" in lines
+    assert keys in (ROOT / ".dockerignore").read_text().split()
+    assert f"/{keys}" in (ROOT / ".gitignore").read_text().split()
+
+
 @pytest.mark.parametrize("readme", READMES)
 def test_its_targets_of_make_are_there(readme):
     targets = re.findall(r"^make (\w+)", "".join(blocks(readme)), re.MULTILINE)

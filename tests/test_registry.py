@@ -13,7 +13,7 @@ from commands import adapter_table
 from core import store
 from core.adapters import registry
 from core.adapters.configuration import configuration_hash
-from core.adapters.passport import PASSPORT, read_passport
+from core.adapters.passport import PASSPORT, TRAINING_ROWS, read_passport
 from core.errors import Damaged, MissingAdapter
 
 NANO = "quintet-nano"
@@ -44,6 +44,26 @@ def test_installed_adapters_are_numbered_and_the_newest_is_served(tmp_path):
     assert registry.install(folders[2]).name == "3"  # the folder itself will do
     assert list(registry.versions("spam", NANO)) == [1, 2, 3]
     assert names(registry.root() / NANO / "spam") == ["1", "2", "3"]
+
+
+def test_the_adapter_of_a_run_is_named_where_the_run_is_given(tmp_path):
+    made = adapter(tmp_path / "run" / "adapter")
+    with pytest.raises(MissingAdapter, match=f"is missing. Give {made}."):
+        read_passport(made.parent)
+
+
+def test_an_adapter_is_installed_with_the_rows_it_was_sealed_with(tmp_path):
+    sealed = hashlib.sha256(b"rows").hexdigest()
+    folder = adapter(tmp_path / "run", training_rows_hash=sealed)
+    for content in (None, b"ro", b"rows"):
+        if content is not None:
+            (folder / TRAINING_ROWS).write_bytes(content)
+        if content == b"rows":
+            assert registry.install(folder).name == "1"
+            continue
+        with pytest.raises(Damaged, match="which rows the adapter has learned"):
+            registry.install(folder)
+    assert list(registry.versions("spam", NANO)) == [1]
 
 
 def test_a_removed_version_is_not_given_again_to_an_older_one(tmp_path):

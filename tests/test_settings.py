@@ -73,6 +73,13 @@ def test_aliases_that_unfold_without_end_are_not_read(tmp_path):
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("text", ["seed: 1\nseed: 2\n", "lora:\n  r: 2\n  r: 2\n"])
+def test_a_key_has_one_value(text, tmp_path):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(BadSetting, match=r"line \d: the key '(seed|r)' stands there again"):
+        settings.read(FinetuneSettings, tmp_path / "run.yaml", {})
+
+
 @pytest.mark.parametrize(
     ("key", "nearest"),
     [("learning_rat", "learning_rate"), ("max-steps", "max_steps"), ("lora_r", "lora")],

@@ -52,14 +52,14 @@ def test_they_survive_their_file_and_an_altered_one_is_refused(tmp_path: Path):
     write_rows(rows_of(TASK, mails(range(3))), tmp_path)
     with pytest.raises(Damaged, match="is missing or was altered"):
         read_rows_of(tmp_path, digest)
-    (tmp_path / module.FILE).unlink()
+    (tmp_path / module.TRAINING_ROWS).unlink()
     with pytest.raises(Damaged, match="is missing or was altered"):
         read_rows_of(tmp_path, digest)
 
 
 def test_a_file_holds_no_text(tmp_path: Path):
     write_rows(rows_of(TASK, mails(range(30))), tmp_path)
-    assert b"parcel" not in (tmp_path / module.FILE).read_bytes()
+    assert b"parcel" not in (tmp_path / module.TRAINING_ROWS).read_bytes()
 
 
 def test_what_a_parent_learned_was_learned():

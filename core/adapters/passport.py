@@ -18,6 +18,8 @@ PASSPORT = "passport.json"
 SMALLEST = 1e-12
 """No probability counts as less: its logarithm is needed."""
 WEIGHTS = "adapter_model.safetensors"
+TRAINING_ROWS = "training_rows.safetensors"
+"""Hashes of the rows that the adapter has seen."""
 _LATER = ("weights_hash", "configuration_hash")
 """What a passport of an earlier version of Quintet lacks."""
 
@@ -174,7 +176,9 @@ def read_values(folder: Path) -> dict[str, Any]:
     """The values of a passport of any version, with a seal that holds."""
     path = folder / PASSPORT
     if not path.is_file():
-        raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.")
+        inner = folder / "adapter"
+        way_out = f" Give {inner}." if (inner / PASSPORT).is_file() else ""
+        raise MissingAdapter(f"{folder} is no Quintet adapter: {PASSPORT} is missing.{way_out}")
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

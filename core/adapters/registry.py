@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core import store
 from core.adapters.configuration import configuration_hash
-from core.adapters.passport import Passport, read_passport
+from core.adapters.passport import TRAINING_ROWS, Passport, read_passport
 from core.errors import Damaged, MissingAdapter
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -196,6 +196,12 @@ def checked(folder: Path) -> Passport:
         )
     if configuration_hash(folder) != passport.configuration_hash:
         raise Damaged(f"{folder / _FILES[0]} was altered after the adapter was scored.")
+    rows = folder / TRAINING_ROWS
+    known = store.file_hash(rows) if rows.is_file() else ""
+    if passport.training_rows_hash and passport.training_rows_hash != known:
+        raise Damaged(
+            f"{rows} is missing or was altered: it tells which rows the adapter has learned."
+        )
     return passport
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Dtype = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _TORCH = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SMALL = 50_000_000
 """Below this many weights calls cost more than arithmetic, and 'auto' stays with fp32."""
 
@@ -154,6 +156,7 @@ def _context_of(config: Any) -> int:
 def must_exist(path: Path, source: str) -> None:
     """`MissingBackbone` for a path that leads nowhere; a hub id may be anything."""
     local = path.is_absolute() or source.startswith(".") or _is_gguf(path)
+    local = local or not _HUB_ID.fullmatch(source)
     if local and not (path.is_dir() or (_is_gguf(path) and path.is_file())):
         raise MissingBackbone(
             f"No folder or .gguf file {source!r}. Give one, a hub id, or a name of "

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from core.errors import BadData
+from finetune.data.reading.sheets import only_one
 
 KINDS = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")
 MOST_ROWS = 200_000
@@ -42,7 +43,7 @@ def head(path: Path) -> pd.DataFrame:
 
 
 def readable(path: Path, folder: Path) -> Path:
-    """The file as `quintet predict` reads it: the first sheet of an xlsx as csv in `folder`."""
+    """The file as `quintet predict` reads it: an xlsx as csv in `folder`."""
     if _kind(path) != ".xlsx":
         return path
     target = folder / f"{path.stem}.csv"
@@ -126,7 +127,7 @@ def _parquet_head(path: Path) -> pd.DataFrame:
 
 
 def _sheet(path: Path) -> Iterator[list[Any]]:
-    """The rows of the first sheet, as values; `BadData` where there are too many."""
+    """The rows of the one sheet that has any; `BadData` where there are too many."""
     from zipfile import BadZipFile
 
     from openpyxl import load_workbook
@@ -136,7 +137,8 @@ def _sheet(path: Path) -> Iterator[list[Any]]:
     except (BadZipFile, KeyError, ValueError, OSError) as error:
         raise BadData(f"{path.name} is no xlsx file: {error}.") from error
     try:
-        rows = book.worksheets[0].iter_rows(values_only=True)
+        sheet = only_one(path, book) or book.worksheets[0]
+        rows = sheet.iter_rows(values_only=True)
         for row in itertools.islice(rows, MOST_ROWS + 1):
             yield [_plain(cell) for cell in row]
         if next(rows, None) is not None:

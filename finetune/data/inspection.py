@@ -1,9 +1,9 @@
-"""What is odd about rows that can all be read: a label without rows, languages that look swapped."""
+"""What is odd about rows that can all be read: a label without rows, languages swapped or not two."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.language import language_of
@@ -16,22 +16,40 @@ _SHOWN = 3
 
 def remarks(task: Task[Any], reading: Reading[Any]) -> list[str]:
     """One line for each oddity, before any work is done."""
-    return [*reading.notes, *_missing_lines(task, reading), *_swapped_lines(task, reading)]
+    lines = [*reading.notes, *_missing_lines(task, reading), *_swapped_lines(task, reading)]
+    if places := untranslated(task, reading):
+        lines.append(f"en and zh say the same, letter by letter: {_first(places)}")
+    return lines
 
 
 def swapped(task: Task[Any], reading: Reading[Any]) -> list[str]:
     """The places of the rows whose two languages look exchanged."""
+    return _places(reading, lambda one: _is_swapped(task, one))
+
+
+def untranslated(task: Task[Any], reading: Reading[Any]) -> list[str]:
+    """The places of the rows whose two languages hold one text; it may be a name or a number."""
+    return _places(
+        reading,
+        lambda one: bool(_DIRECTION.fullmatch(one.part)) and _asked(task, one) == one.answers[0],
+    )
+
+
+def _places(reading: Reading[Any], odd: Callable[[Example[Any]], bool]) -> list[str]:
     places = reading.places or ("",) * len(reading.by_row)
     rows = zip(places, reading.by_row, strict=True)
-    return [place for place, row in rows if any(_is_swapped(task, one) for one in row)]
+    return [place for place, row in rows if any(map(odd, row))]
+
+
+def _asked(task: Task[Any], example: Example[Any]) -> str:
+    return str(getattr(example.input, task.shorten))
 
 
 def _is_swapped(task: Task[Any], example: Example[Any]) -> bool:
     found = _DIRECTION.fullmatch(example.part)
     if not found:
         return False
-    text = str(getattr(example.input, task.shorten))
-    return (language_of(example.answers[0]), language_of(text)) == found.groups()
+    return (language_of(example.answers[0]), language_of(_asked(task, example))) == found.groups()
 
 
 def _swapped_lines(task: Task[Any], reading: Reading[Any]) -> list[str]:

@@ -92,6 +92,7 @@ def _leaks(
     exact = {one.row for one in seen.found if one.exact}
     return Leaks(
         looked_in=seen.looked_in,
+        compared=seen.compared,
         exact=len(exact),
         near=len({one.row for one in seen.found} - exact),
         pairs=tuple(

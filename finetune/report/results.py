@@ -96,6 +96,8 @@ class Leaks(Part):
     """The subject's metrics without the leaked rows; empty where nothing leaked or nothing is left."""
     known: bool = True
     """Whether it is known which rows the subject learned, those of its ancestors included."""
+    compared: tuple[int, int] | None = None
+    """Near duplicates were sought among so many of so many learned texts; None where among all."""
     learned: int = 0
     """Scored rows that the subject has learned, letter by letter or nearly."""
     picked: int = 0

@@ -19,6 +19,8 @@ class Seen:
     found: tuple[Found, ...]
     """In training rows and documents."""
     looked_in: dict[str, int]
+    compared: tuple[int, int] | None
+    """Near duplicates were sought among so many of so many learned texts; None where among all."""
     known: bool
     """Whether all that the subject has learned was searched."""
     learned: frozenset[int]
@@ -46,6 +48,7 @@ def look(found: Evaluation[Any], documents: Mapping[str, Iterable[str]]) -> Seen
     return Seen(
         found=tuple(sorted(every, key=lambda one: one.row)),
         looked_in=_looked_in(found, train) | {name: one.count for name, one in passed.items()},
+        compared=_compared(found),
         known=bare or (found.seen.ancestors_known if found.seen else found.own),
         learned=learned,
         picked=picked,
@@ -65,6 +68,13 @@ def _with_hashes(found: Evaluation[Any], texts: list[Found]) -> list[Found]:
     kept = [one for one in texts if one.source != "training" or one.row in learned]
     shown = {one.row for one in kept if one.source == "training"}
     return [*kept, *(one for one in hashed if one.row not in shown)]
+
+
+def _compared(found: Evaluation[Any]) -> tuple[int, int] | None:
+    """Where the texts themselves are not at hand, some have a hash and no sketch."""
+    if found.seen is None or found.own or len(found.seen.sketches) >= len(found.seen.learned):
+        return None
+    return len(found.seen.sketches), len(found.seen.learned)
 
 
 def _looked_in(found: Evaluation[Any], train: str) -> dict[str, int]:

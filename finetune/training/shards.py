@@ -49,6 +49,7 @@ def _launched(name: str) -> bool:
 def accelerator(place: str, *, several: bool) -> Accelerator:
     """Its `prepare` puts a model in shards where `asked`."""
     from accelerate import Accelerator
+    from accelerate.state import PartialState
     from accelerate.utils import DistributedType
 
     plugin = _plugin() if several and asked() else None
@@ -59,7 +60,9 @@ def accelerator(place: str, *, several: bool) -> Accelerator:
     )
     if plugin and made.distributed_type == DistributedType.MULTI_CPU:
         # accelerate 1.15 obeys the wish on accelerators only; torch shards over gloo as well.
+        # Whoever asks for its state again gets the type of the partial one.
         made.state.distributed_type, made.state.fsdp_plugin = DistributedType.FSDP, plugin
+        PartialState._shared_state["distributed_type"] = DistributedType.FSDP
     return made
 
 

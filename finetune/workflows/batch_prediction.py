@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from core import store
 from core.application import Application, Prediction
 from core.engine.sampling import Sampling
-from core.errors import BadColumns, Stopped
+from core.errors import BadColumns, Busy, Stopped
 from core.task import Input, Row, Task
 from finetune.data import tables
 from finetune.data.inputs import Asked, read_asked
@@ -71,15 +74,32 @@ def predict_file(
         kept=output.parent / f".{output.name}.partial.jsonl",
         identity=_identity(application, inputs, batch_size, repr(sampling), max_new_tokens),
     )
-    _go_on(work, batch_size * _BATCHES)
-    try:
-        _answer(work, application, batch_size, sampling, max_new_tokens, progress)
-    except KeyboardInterrupt as stop:
-        said = f"Stopped after {len(work.done)} of {len(inputs)} rows"
-        raise Stopped(f"{said}; the same command goes on there.") from stop
-    tables.write(output, _whole(application.task, asked, work.done, skip_bad))
-    work.kept.unlink()
+    with _alone(output):
+        _go_on(work, batch_size * _BATCHES)
+        try:
+            _answer(work, application, batch_size, sampling, max_new_tokens, progress)
+        except KeyboardInterrupt as stop:
+            said = f"Stopped after {len(work.done)} of {len(inputs)} rows"
+            raise Stopped(f"{said}; the same command goes on there.") from stop
+        tables.write(output, _whole(application.task, asked, work.done, skip_bad))
+        work.kept.unlink()
     return len(asked.rows)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """One writer of an output; `Busy` for whoever comes while it is at work."""
+    lock = output.parent / f".{output.name}.partial.lock"
+    try:
+        with FileLock(lock, timeout=0):
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+    except Timeout as error:
+        raise Busy(
+            f"Another process writes {output}. Wait for it, or give another --output."
+        ) from error
 
 
 def _identity(application: Application[Any], inputs: list[Input], *settings: Any) -> str:

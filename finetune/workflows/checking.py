@@ -15,7 +15,7 @@ from core.language import language_of
 from core.task import Choice, Example, Task
 from finetune.data import has_split
 from finetune.data.examples import Reading, read_examples
-from finetune.data.inspection import missing_labels, remarks, swapped
+from finetune.data.inspection import missing_labels, remarks, swapped, untranslated
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -60,6 +60,8 @@ def _verdict(task: Task[Any], reading: Reading[Any]) -> str:
         return f"too many bad rows: at most {_TOLERATED:.0%}"
     if len(swapped(task, reading)) > most:
         return f"too many rows look swapped: at most {_TOLERATED:.0%}"
+    if len(untranslated(task, reading)) > most:
+        return f"too many rows are not translated: at most {_TOLERATED:.0%}"
     if missing := missing_labels(task, reading):
         return f"not alone: no row has the label {missing[0]!r}"
     return _GOOD

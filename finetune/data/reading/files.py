@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,15 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+_PACKED = {
+    b"\x1f\x8b": "gz",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zst",
+    b"PK\x03\x04": "zip, or .xlsx",
+}
+"""How files begin that are packed."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,8 @@ class File:
             return _known(self.given)
         with self.opened() as file:
             sample = file.read(_SAMPLE)
+        if kind := next((k for mark, k in _PACKED.items() if sample.startswith(mark)), ""):
+            raise BadData(f"{self.path} is packed: give it a name that ends in .{kind}.")
         found = _encoding(sample)
         if found not in ("utf-8", "utf-8-sig"):
             self.tell(f"{self.path}: read as {found}; if that is wrong, give --encoding")
@@ -113,10 +125,12 @@ class File:
 
 
 def kind_of(path: Path) -> str:
-    """'csv' for `a.csv` and `a.csv.gz`."""
+    """'csv' for `a.csv`, `a.csv.gz`, and `a.zip` that holds `b.csv`."""
     suffixes = [suffix[1:].lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
+    packed = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
+    inner = _members(path) if packed == "zip" else []
+    if inner and (suffix := Path(inner[0]).suffix):
+        return suffix[1:].lower()
     return suffixes[-1] if suffixes else ""
 
 
@@ -126,9 +140,36 @@ def stem_of(path: Path) -> str:
     return bare.stem
 
 
+def _members(path: Path) -> list[str]:
+    """What lies in a zip file, without what systems put beside it; nothing where it is broken."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            names = [one.filename for one in packed.infolist() if not one.is_dir()]
+    except (OSError, zipfile.BadZipFile):
+        return []
+    hidden = (".", "__MACOSX")
+    return [n for n in names if not any(part.startswith(hidden) for part in n.split("/"))]
+
+
+def _from_zip(path: Path, raw: IO[bytes]) -> IO[bytes]:
+    packed = zipfile.ZipFile(raw)
+    found = _members(path)
+    if len(found) == 1:
+        return packed.open(found[0])
+    names = f"{', '.join(found[:5])}{' …' if len(found) > 5 else ''}"
+    raise BadData(
+        f"{path} holds {len(found)} files: {names}. Unpack it, and give the folder."
+        if found
+        else f"{path} holds no file."
+    )
+
+
 def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
-    if path.suffix[1:].lower() not in COMPRESSIONS:
+    packed = path.suffix[1:].lower()
+    if packed not in COMPRESSIONS:
         return raw
+    if packed == "zip":
+        return _from_zip(path, raw)
     from fsspec.compression import compr
     from fsspec.utils import infer_compression
 

@@ -12,6 +12,7 @@ from finetune.data.reading.nested import unfolded
 from finetune.data.reading.parquet import read_parquet
 from finetune.data.reading.rows import LONGEST_ROW, Located, Problem, as_row, too_long
 from finetune.data.reading.separated import read_csv, read_tsv
+from finetune.data.reading.sheets import read_xlsx
 
 
 def read_file(file: File) -> Iterator[Located | Problem]:
@@ -88,5 +89,6 @@ READERS: dict[str, Callable[[File], Iterator[Located | Problem]]] = {
     "jsonl": _jsonl,
     "ndjson": _jsonl,
     "parquet": read_parquet,
+    "xlsx": read_xlsx,
     "txt": _txt,
 }

@@ -64,7 +64,7 @@ def _read(file: File, usual: str) -> Iterator[Located | Problem]:
     header = next(_csv_rows(file, lines, delimiter), (0, None))[1]
     if header is None:
         return
-    header = _names(file, header)
+    header = names_of(file, header)
     rows = _tab_rows if delimiter == "\t" else _csv_rows
     for number, cells in rows(file, lines, delimiter, len(header)):
         place = f"{file.path}, line {number}"
@@ -91,7 +91,7 @@ def _delimiter(file: File, lines: _Lines, usual: str) -> str:
     return found
 
 
-def _names(file: File, header: list[str]) -> list[str]:
+def names_of(file: File, header: list[str]) -> list[str]:
     """The columns, blanks around them taken off."""
     bare = [name.strip() for name in header]
     if bare != header:

@@ -61,8 +61,10 @@ def _rows(
         yield from _files([path], layout, pairs, tell)
     elif path.is_dir():
         yield from _files(folders.files_of(path, split, tell), layout, pairs, tell)
-    elif hub.HUB_ID.fullmatch(source) and kind_of(path) not in READERS:
+    elif hub.HUB_ID.fullmatch(source) and not path.is_symlink() and kind_of(path) not in READERS:
         yield from hub.rows(source, split)
+    elif path.is_symlink():
+        raise BadData(f"{source} is a link that leads nowhere.")
     else:
         raise BadData(f"No file or folder {source!r}.{_similar(path)}")
 

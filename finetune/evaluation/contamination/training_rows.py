@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import store
+from core.adapters.passport import TRAINING_ROWS
 from core.errors import Damaged
 from core.task import Example, Task
 from finetune.evaluation.contamination.duplicates import (
@@ -30,7 +31,6 @@ from finetune.evaluation.contamination.duplicates import (
 )
 from finetune.evaluation.contamination.units import pairs_of, units_of
 
-FILE = "training_rows.safetensors"
 Hashes = npt.NDArray[np.uint64]
 Sketches = npt.NDArray[np.uint8]
 _MOST_TEXTS = 4_000_000
@@ -147,9 +147,12 @@ def write_rows(rows: TrainingRows, folder: Path) -> str:
 
     tensors = {name: getattr(rows, name) for name in (*_SETS, "sketches")}
     about = {"examples": rows.examples, "ancestors_known": rows.ancestors_known}
-    content, new = save(tensors, metadata={"about": json.dumps(about)}), folder / f".{FILE}.new"
+    content, new = (
+        save(tensors, metadata={"about": json.dumps(about)}),
+        folder / f".{TRAINING_ROWS}.new",
+    )
     new.write_bytes(content)
-    new.replace(folder / FILE)
+    new.replace(folder / TRAINING_ROWS)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -160,7 +163,7 @@ def read_rows_of(folder: Path, expected: str) -> TrainingRows | None:
     """
     if not expected:
         return None
-    path = folder / FILE
+    path = folder / TRAINING_ROWS
     if not path.is_file() or store.file_hash(path) != expected:
         raise Damaged(
             f"{path} is missing or was altered: it tells which rows the adapter has learned. "

@@ -134,7 +134,8 @@ def learning(edition: Edition) -> Iterator[Figure]:
     value = validated(edition)
     if len(value) > 1:
         title = edition.say("picture_value", metric=edition.label(of))
-        how = edition.say("picture_value_how")
+        picked = edition.results.picked_checkpoint
+        how = edition.say("picture_value_picked" if picked else "picture_value_how")
         pick = max if of.higher_is_better else min
         yield _curve(edition, "value", title, how, value, pick(value, key=lambda point: point[1]))
 

@@ -50,11 +50,19 @@ def leaks(edition: Edition) -> Section | None:
 
 def _leaks_said(edition: Edition, found: Leaks) -> str:
     if not found.exact + found.near:
-        return edition.say("leaks_none" if found.known else "unknown_rows")
+        none = edition.say("leaks_none" if found.known else "unknown_rows")
+        return edition.sentences(none, _compared(edition, found))
     said = edition.say("leaks_some", exact=f"{found.exact:,}", near=f"{found.near:,}")
     all_seen = found.exact + found.near >= edition.results.rows
     left = edition.say("leaks_nothing_left") if all_seen else ""
-    return edition.sentences(said, left)
+    return edition.sentences(said, _compared(edition, found), left)
+
+
+def _compared(edition: Edition, found: Leaks) -> str:
+    if found.compared is None:
+        return ""
+    some, every = found.compared
+    return edition.say("compared", some=f"{some:,}", all=f"{every:,}")
 
 
 def _searched(edition: Edition, found: Leaks) -> Facts:

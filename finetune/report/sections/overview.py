@@ -41,7 +41,8 @@ def _learned(edition: Edition) -> list[tuple[str, str]]:
     counted = found.learned + found.picked + found.fitted if found else 0
     if found is None or counted < max(1, _MANY * rows):
         return []
-    banner = edition.say("learned_banner", count=f"{counted:,}", rows=f"{rows:,}")
+    word = "learned_banner" if found.learned == counted else "seen_banner"
+    banner = edition.say(word, count=f"{counted:,}", rows=f"{rows:,}")
     about = {name: f"{getattr(found, name):,}" for name in ("learned", "picked", "fitted")}
     return [(banner, edition.say("learned_why", rows=f"{rows:,}", **about))]
 

@@ -27,6 +27,9 @@ WORDS: Final[dict[str, Said]] = {
     "seen_in": Said("Seen in", "出处"),
     "seen_text": Said("Text seen before", "见过的文本"),
     "similarity": Said("Similarity", "相似度"),
+    "compared": Said(
+        "Near duplicates were sought among {some} of {all} learned texts; letter by letter, among all.",
+        "近似重复只在 {all} 条训练文本中的 {some} 条里查找；完全重复在全部文本中查找。"),
     "texts": Said("{count} texts", "{count} 条文本"),
     "source_training": Said("training", "训练集"),
     "source_pretraining": Said("pre-training", "预训练语料"),

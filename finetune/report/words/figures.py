@@ -47,6 +47,9 @@ WORDS: Final[dict[str, Said]] = {
     "picture_value_how": Said(
         "On held-out rows that pick the checkpoint, not on the rows scored here; the ring is the best.",
         "在用于挑选检查点的留出样本上测得，并非此处的评分样本；圆环为最佳点。"),
+    "picture_value_picked": Said(
+        "On the held-out rows that pick the checkpoint and are scored here too; the ring is the best.",
+        "在用于挑选检查点、也用于此处评分的留出样本上测得；圆环为最佳点。"),
     "picture_reliability": Said("Reliability", "可靠性图"),
     "picture_reliability_how": Said(
         "On the diagonal confidence equals the share right; below it the model is too sure. Bars count rows.",

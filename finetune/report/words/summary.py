@@ -37,6 +37,7 @@ WORDS: Final[dict[str, Said]] = {
     "verdict_unseen": Said("On {rows} rows that had not been seen before: ", "在未见过的 {rows} 个样本上，"),
     "verdict_alone": Said("{metric}: {value} (95 % interval {interval}).",
         "{metric}：{value}（95% 区间 {interval}）。"),
+    "seen_banner": Said("SCORED ROWS HAD BEEN SEEN: {count} OF {rows}", "评分样本曾被使用：{count} / {rows}"),
     "learned_banner": Said("SCORED ROWS WERE LEARNED: {count} OF {rows}", "评分样本见于训练：{count} / {rows}"),
     "learned_why": Said(
         "{learned} of the {rows} scored rows were learned in training, {picked} more picked the checkpoint and "
