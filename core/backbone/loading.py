@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Dtype = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 _TORCH = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SMALL = 50_000_000
 """Below this many weights calls cost more than arithmetic, and 'auto' stays with fp32."""
 
@@ -155,8 +154,7 @@ def _context_of(config: Any) -> int:
 
 def must_exist(path: Path, source: str) -> None:
     """`MissingBackbone` for a path that leads nowhere; a hub id may be anything."""
-    local = path.is_absolute() or source.startswith(".") or _is_gguf(path)
-    local = local or not _HUB_ID.fullmatch(source)
+    local = _is_gguf(path) or not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", source)
     if local and not (path.is_dir() or (_is_gguf(path) and path.is_file())):
         raise MissingBackbone(
             f"No folder or .gguf file {source!r}. Give one, a hub id, or a name of "

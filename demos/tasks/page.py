@@ -84,15 +84,6 @@ def _who(frame: Frame, page: str) -> Who:
         found = choices(backbone, language)
         return [gr.update(choices=found), gr.update(choices=[NOBODY, *found])]
 
-    def switched(backbone: str, language: Language) -> list[Any]:
-        found = choices(backbone, language)
-        first = found[0][1]
-        return [
-            gr.update(choices=found, value=first),
-            gr.update(choices=[NOBODY, *found], value=NOBODY),
-            _above(frame, backbone, page, first),
-        ]
-
     def renewed(backbone: str, language: Language, by: str, beside: str) -> list[Any]:
         """Another version may be served by now: it was promoted, taken back, installed elsewhere."""
         found = choices(backbone, language)
@@ -104,6 +95,9 @@ def _who(frame: Frame, page: str) -> Who:
             gr.update(choices=[NOBODY, *found], value=beside),
             _above(frame, backbone, page, by),
         ]
+
+    def switched(backbone: str, language: Language) -> list[Any]:
+        return renewed(backbone, language, "", "")
 
     by.input(
         changed, [frame.backbone, by], above, queue=False, trigger_mode="always_last", **_PRIVATE
