@@ -24,8 +24,6 @@ from finetune.training.learning_rate import suited
 MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
 _LOSSES = 5
 """Records of the log whose losses are averaged at the end of training."""
-
-
 _SHOWN = 2
 """Values in the table, the task's first."""
 
@@ -37,7 +35,7 @@ class Tried:
     first: float
     last: float
     norm: float
-    """The largest gradient norm after the warm-up: derailing shows here."""
+    """The largest gradient norm logged after the first step: derailing shows here."""
     values: dict[str, float]
 
 

@@ -96,9 +96,6 @@ def _who(frame: Frame, page: str) -> Who:
             _above(frame, backbone, page, by),
         ]
 
-    def switched(backbone: str, language: Language) -> list[Any]:
-        return renewed(backbone, language, "", "")
-
     by.input(
         changed, [frame.backbone, by], above, queue=False, trigger_mode="always_last", **_PRIVATE
     )
@@ -108,7 +105,9 @@ def _who(frame: Frame, page: str) -> Who:
             shown, renewed, [*now, by, beside], [by, beside, above], js=_SPOKEN, queue=False,
             **_PRIVATE,
         )  # fmt: skip
-    frame.switched.then(switched, now, [by, beside, above], **_PRIVATE)
+    frame.switched.then(
+        lambda name, spoken: renewed(name, spoken, "", ""), now, [by, beside, above], **_PRIVATE
+    )
     frame.language.change(renamed, now, [by, beside], queue=False, **_PRIVATE)
     return Who(by, beside)
 

@@ -173,7 +173,7 @@ class _Loop(Generic[Batch]):
         self.state.tokens += read
         seconds = time.perf_counter() - start
         self.state.seconds += seconds
-        self._note(mean, norm, read, seconds)
+        self._note(mean, norm, read, seconds, min(1.0, (due + 1) / self.job.steps))
 
     def _gradients(self, batches: Sequence[Batch]) -> tuple[float, int, int]:
         """Sums over micro-batches and processes, so that neither accumulation nor their number counts."""
@@ -208,10 +208,9 @@ class _Loop(Generic[Batch]):
         for group, rate in zip(groups, self.rates, strict=True):
             group["lr"] = rate * share
 
-    def _note(self, loss: float, norm: float, read: int, seconds: float) -> None:
+    def _note(self, loss: float, norm: float, read: int, seconds: float, progress: float) -> None:
         speed = read / seconds
         share = self.job.flops_per_token * speed / self.machine.peak_flops(self.bf16)
-        progress = min(1.0, self._due() / self.job.steps)
         if self.state.step % self.settings.logging_steps == 0 or self.state.step == 1:
             self._log(
                 loss=loss,
