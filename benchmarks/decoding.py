@@ -19,7 +19,7 @@ import torch
 
 from core import backbone as backbones
 from core.adapters import registry
-from core.backbone import catalogue, int8
+from core.backbone import catalogue, int8, packed
 from core.engine.cache import RowCache
 from core.engine.engine import Engine
 
@@ -33,7 +33,9 @@ class Decoding:
     """Rows that have read a prompt, and write."""
 
     def __init__(self, folder: str, dtype: Any, adapter: str) -> None:
-        self.engine = Engine(backbones.load(folder, dtype=dtype))
+        backbone = backbones.load(folder, dtype=dtype)
+        packed.pack(backbone.model)
+        self.engine = Engine(backbone)
         self._key: str | None = None
         self._adapter = adapter or None
         if adapter:
@@ -51,6 +53,7 @@ class Decoding:
         tied = model.get_output_embeddings().weight is embeddings
         read = [one for one in model.parameters() if tied or one is not embeddings]
         whole = sum(one.in_features * one.out_features for one in int8.layers(model))
+        whole += 2 * packed.size(model)
         return whole + sum(one.numel() * one.element_size() for one in read)
 
     def step(self, rows: int) -> None:
@@ -66,6 +69,7 @@ class Decoding:
         model: Any = self.engine.backbone.model
         whole = sum(one.numel() for one in model.parameters() if one.ndim == 2)
         whole += sum(one.in_features * one.out_features for one in int8.layers(model))
+        whole += packed.size(model)
         head = model.get_output_embeddings().weight.numel()
         tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
         return 2 * (_PROMPT * (whole - head * (1 if tied else 2)) + head)

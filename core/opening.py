@@ -34,9 +34,12 @@ def open_service(
 ) -> Service:
     """All these tasks on one engine."""
     with quick_imports():
+        from core.backbone import packed
         from core.service import Service
 
-        return Service(_loaded(backbone, device, dtype), tasks)
+        found = _loaded(backbone, device, dtype)
+        packed.pack(found.model)
+        return Service(found, tasks)
 
 
 def open_tokenizer(backbone: str | None = None) -> tuple[Any, int]:

@@ -24,6 +24,7 @@ from core.adapters.fused import fused
 from core.adapters.lora_config import lora_config, read_config
 from core.adapters.routing import Routing, quiet
 from core.adapters.weights import WEIGHTS, first_line, present, read_weights, whole
+from core.backbone import packed
 from core.errors import BadSetting, Damaged, Mismatch, MissingAdapter
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class AdapterStack:
         routing, device = self.routing, self._backbone.device
         if trainable and self._backbone.dtype == "int8":
             raise BadSetting("A backbone in int8 answers and cannot learn. Take --dtype fp32.")
+        if trainable or config.modules_to_save or config.trainable_token_indices:
+            packed.unpack(self._backbone.model)  # they learn through its weights, or copy them
         routing.made += 1
         # PEFT warns of short names, torch forbids dots in them.
         key = f"task-{name.replace('.', '_')}-{routing.made}"

@@ -65,9 +65,10 @@ class Backbone:
     @property
     def size(self) -> int:
         """Parameters, tied ones counted once."""
-        from core.backbone import int8
+        from core.backbone import int8, packed
 
-        return sum(one.numel() for one in self.model.parameters()) + int8.size(self.model)
+        hidden = int8.size(self.model) + packed.size(self.model)
+        return sum(one.numel() for one in self.model.parameters()) + hidden
 
 
 def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:
@@ -251,10 +252,16 @@ def forget_quantization(model: Any) -> None:
 def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
     """Stock `save_pretrained` files, appearing all at once; `half` stores fp16 weights.
 
-    Raises `BadSetting` for a model whose layers hold adapters: no loader would know their names.
+    Raises `BadSetting` for a model whose layers hold adapters, as no loader would know their names, and
+    for one in int8.
     """
     import copy
 
+    from core.backbone import packed
+
+    if backbone.dtype == "int8":
+        raise BadSetting(f"{backbone.name!r} is in int8, which is not stored. Load it in fp32.")
+    packed.unpack(backbone.model)
     layers = backbone.model.named_modules()
     # PEFT keeps the layer of the model in `base_layer`.
     if wrapped := next((name for name, layer in layers if hasattr(layer, "base_layer")), None):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
+from core.backbone import packed
 from core.backbone.int8 import Int8Linear, scaled
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _READING = (
     ("mlp.down_proj",),
 )
 """Linear layers of a block; those in a line read the same."""
+_KNOWN = (nn.Linear, Int8Linear, packed.PackedLinear, packed.PlainLinear)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class _Linears:
             every = _product(x, self.together, None)
             found = [*every.split([one.out_features for one in self.layers], dim=1)]
         else:
-            found = [_product(x, one.weight, one.bias) for one in self.layers]
+            found = [_made(x, one) for one in self.layers]
         for place, y in zip(self.places, found, strict=True):
             if place is not None:
                 products.add(place, y, x)
@@ -59,7 +61,7 @@ class _Linears:
     def add_to(self, y: Tensor, x: Tensor, products: Products) -> None:
         """Onto y (rows, out) what the only layer makes of x (rows, in)."""
         (layer,), (place,) = self.layers, self.places
-        if self.int8 or layer.bias is not None:
+        if type(layer) is not nn.Linear or layer.bias is not None:
             y.add_(self(x, products)[0])
             return
         if len(x) == 1:
@@ -134,10 +136,15 @@ class LlamaStep:
         block.out.add_to(x, found.view(rows, -1), products)
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
-        if len(x) > 1 or x.dtype != torch.float32:
+        if len(x) > 1 and x.dtype == torch.float32:
             return nn.functional.rms_norm(x, weight.shape, weight, self._eps)
-        row = x[0]
-        return (x * weight).mul_((float(row.dot(row)) / len(row) + self._eps) ** -0.5)
+        wide = x.float()
+        if len(x) > 1:
+            scales = wide.square().mean(1, keepdim=True).add_(self._eps).rsqrt_()
+            return wide.mul_(scales).to(x.dtype).mul_(weight)
+        row = wide[0]
+        scale = (float(row.dot(row)) / len(row) + self._eps) ** -0.5
+        return (wide * scale).to(x.dtype).mul_(weight)
 
 
 def fits(model: Any) -> bool:
@@ -146,13 +153,19 @@ def fits(model: Any) -> bool:
         return False
     names = [name for together in _READING for name in together]
     layers = [layer.get_submodule(name) for layer in model.model.layers for name in names]
-    return all(type(_base(one)) in (nn.Linear, Int8Linear) for one in (*layers, model.lm_head))
+    return all(type(_base(one)) in _KNOWN for one in (*layers, model.lm_head))
 
 
 def hooked(model: Any) -> bool:
     """Whether somebody looks into the model, or into one of its blocks."""
     modules = (model, model.model, *model.model.layers)
     return any(one._forward_hooks or one._forward_pre_hooks for one in modules)
+
+
+def _made(x: Tensor, layer: Any) -> Tensor:
+    if type(layer) is nn.Linear:
+        return _product(x, layer.weight, layer.bias)
+    return layer.product(x) if isinstance(layer, packed.PackedLinear) else layer(x)
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
