@@ -11,6 +11,7 @@ from core import opening
 from core.adapters.lora import AdapterStack
 from core.backbone import packed
 from core.engine.engine import Engine
+from core.engine.scheduler import Limits
 from core.engine.sequences import Request
 from core.errors import BadSetting
 
@@ -143,3 +144,12 @@ def test_a_service_packs_what_is_in_bf16(folder, dtype, expected):
 def test_what_is_in_int8_is_not_stored(folder, tmp_path):
     with pytest.raises(BadSetting, match="int8"):
         backbones.save(backbones.load(folder, dtype="int8"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "int8", "fp32"])
+def test_a_prompt_that_is_read_in_parts_asks_the_head_for_no_token(folder, dtype):
+    backbone = backbones.load(folder, dtype=dtype)
+    packed.pack(backbone.model)
+    engine = Engine(backbone, limits=Limits(prefill_tokens=8))
+    (handle,) = engine.submit_all([Request(prompt=PROMPTS[1], max_new_tokens=2)])
+    assert handle.result(timeout=60).prompt_tokens == len(PROMPTS[1])

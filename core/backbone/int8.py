@@ -47,8 +47,8 @@ class Int8Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
             raise BadSetting("Layers in int8 cannot be trained through. Load the backbone in fp32.")
-        flat, sizes = scaled(x.reshape(-1, x.shape[-1]).float())
-        return self.finished(flat, sizes).view(*x.shape[:-1], -1).to(x.dtype)
+        flat, sizes = scaled(x.reshape(-1, self.in_features).float())
+        return self.finished(flat, sizes).view(*x.shape[:-1], self.out_features).to(x.dtype)
 
     def finished(self, x: Tensor, sizes: Tensor) -> Tensor:
         """y (tokens, out) of what `scaled` gave."""

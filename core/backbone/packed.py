@@ -36,7 +36,8 @@ class PackedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
             raise BadSetting("Packed layers cannot be trained through; unpack them first.")
-        return self.product(x.reshape(-1, x.shape[-1])).view(*x.shape[:-1], -1)
+        flat = x.reshape(-1, self.in_features)  # of a part of a long prompt the head reads no token
+        return self.product(flat).view(*x.shape[:-1], self.out_features)
 
     def product(self, x: Tensor) -> Tensor:
         """y (tokens, out) from x (tokens, in)."""
@@ -50,7 +51,8 @@ class PlainLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if (torch.is_grad_enabled() and x.requires_grad) or self.bias is not None:
             return super().forward(x)
-        return product(x.reshape(-1, x.shape[-1]), self.weight).view(*x.shape[:-1], -1)
+        flat = x.reshape(-1, self.in_features)
+        return product(flat, self.weight).view(*x.shape[:-1], self.out_features)
 
 
 _FEW = 64
