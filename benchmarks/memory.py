@@ -11,6 +11,7 @@ import json
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,16 +65,16 @@ _ROOT = Path(__file__).parents[1]
 
 def _measured(source: str, dtype: Any, task: str, data: str) -> Measured:
     _warm_up()
-    before, peak = _resident(), _peak()
+    before = _from_here()
     backbone = backbones.load(source, dtype=dtype)
     weights = sum(p.numel() * p.element_size() for p in backbone.model.parameters())
     found = Measured(
         dtype=backbone.dtype,
         weights=weights,
-        loading=_peak() - peak,
+        loading=_peak() - before,
         loaded=_resident() - before,
     )
-    return _trained(found, Engine(backbone), task, data, peak) if task else found
+    return _trained(found, Engine(backbone), task, data, before) if task else found
 
 
 def _warm_up() -> None:
@@ -86,7 +87,7 @@ def _warm_up() -> None:
     gc.collect()
 
 
-def _trained(found: Measured, engine: Engine, task: str, data: str, peak: int) -> Measured:
+def _trained(found: Measured, engine: Engine, task: str, data: str, before: int) -> Measured:
     settings = FinetuneSettings()
     chosen = apps.load(task)
     examples = read_examples(chosen, [data], limit=500).examples
@@ -105,11 +106,21 @@ def _trained(found: Measured, engine: Engine, task: str, data: str, peak: int) -
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-    values = {**vars(found), "forecast": expected.total, "training": _peak() - peak}
+    values = {**vars(found), "forecast": expected.total, "training": _peak() - before}
     return Measured(**{**values, "batch": f"{shapes[worst].rows} × {shapes[worst].longest}"})
 
 
+def _from_here() -> int:
+    """What is resident now, from which on the peak counts: that of the warm-up is forgotten."""
+    with suppress(OSError):  # Linux alone can; elsewhere the peak of the warm-up stays the least
+        Path("/proc/self/clear_refs").write_text("5")
+    return _resident()
+
+
 def _peak() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
 
@@ -305,7 +306,7 @@ def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen, tmp_path
     )
     assert turned.value < -0.5
     found = cross_task.Matrix(("turned",), (task.name,), (turned,))
-    assert str(next(cross_task.table(found).columns[2].cells)).startswith("-")
+    assert str(next(cross_task.table(found).columns[1].cells)).startswith("-")
     drawn = []
     monkeypatch.setattr(Axes, "text", lambda self, x, y, said, **about: drawn.append(said))
     cell = dataclasses.replace(turned, adapter=cross_task.BASE)
@@ -314,13 +315,28 @@ def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen, tmp_path
     assert drawn[0] == f"{turned.value:.3g}" and drawn[0].startswith("-")
 
 
+def test_the_matrix_fits_a_terminal_with_every_name_whole():
+    tasks = ("generation", "qa", "sentiment", "spam", "translation")
+    names = (cross_task.BASE, *tasks)
+    cells = tuple(
+        cross_task.Cell(adapter=name, task=task, metric="bits_per_byte", value=0.5, bits_per_byte=1.25, rows=1)
+        for name in names for task in tasks
+    )  # fmt: skip
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(cross_task.table(cross_task.Matrix(names, tasks, cells)))
+    shown = console.export_text()
+    heading = shown.splitlines()[1]
+    assert all(name in heading for name in names)
+    assert "…" not in shown
+
+
 def test_the_matrix_says_what_one_label_leaves_undefined(trained, unseen, tmp_path):
     only = [one for one in unseen.examples if one.answers == ("positive",)][:8]
     task = dataclasses.replace(TASK, select_by=Criterion(metric="mcc"))
     cell = cross_task._cell(cross_task.BASE, Application(task, trained[0], "good"), only)
     found = cross_task.Matrix((cross_task.BASE,), (task.name,), (cell,))
     assert cell.value is None
-    assert str(next(cross_task.table(found).columns[2].cells)).startswith("undefined / ")
+    assert str(next(cross_task.table(found).columns[1].cells)).startswith("undefined\n")
     cross_task.draw(found, tmp_path / "matrix.png", {task.name: task})
 
 

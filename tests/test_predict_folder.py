@@ -19,7 +19,7 @@ from core import backbone as backbones
 from core.application import Application
 from core.engine.engine import Engine
 from core.errors import BadData, BadSetting
-from finetune.workflows.folders import parts, summary
+from finetune.workflows.folders import on_ray, parts, summary
 from finetune.workflows.folders.parts import Options
 from finetune.workflows.folders.predict_folder import predict_folder
 
@@ -174,6 +174,14 @@ def test_no_more_rows_are_held_than_a_block(nano, tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "_BATCHES", 4)
     predict_folder(lambda: application, tmp_path / "in", tmp_path / "out", Options())
     assert max(sizes) == 64 and sum(sizes) == 3000
+
+
+def test_ray_that_is_not_installed_is_told_before_the_backbone_loads(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(on_ray, "find_spec", lambda name: None)
+    with pytest.raises(BadSetting, match=r"quintet\[ray\]"):
+        predict_folder(
+            lambda: pytest.fail("loaded"), source, tmp_path / "out", Options(), engine="ray"
+        )
 
 
 def test_ray_answers_the_same_and_does_a_killed_actors_rows_again(nano, source, tmp_path):

@@ -123,8 +123,14 @@ def test_every_section_says_how_to_read_it(page):
 def test_the_banner_stands_there_where_nothing_was_gained_and_only_there(
     results, language, page, markdown
 ):
-    banner = {"en": "NOT BETTER THAN BASELINE", "zh": "不优于基线"}[language]
-    assert (banner in page) is (banner in markdown) is not results.verdict.better
+    banners = {
+        "en": ("NOT BETTER THAN BASELINE", "BESIDE NO BASELINE"),
+        "zh": ("不优于基线", "没有基线可比"),
+    }[language]
+    shown = [banner in page for banner in banners]
+    assert shown == [banner in markdown for banner in banners]
+    beside = bool(results.verdict.baseline)
+    assert shown == [beside and not results.verdict.better, not beside]
 
 
 @pytest.mark.parametrize("draw", [render.html, render.markdown])

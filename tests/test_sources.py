@@ -250,3 +250,41 @@ def test_a_small_file_keeps_most_rows_to_learn(tmp_path):
     reading = sentiment(write(tmp_path / "x.jsonl", *(f"text {n}" for n in range(12))))
     kept, held = hold_out(reading, apps.load("sentiment"), 16, seed=0)
     assert (len(kept.examples), len(held.examples)) == (8, 4)
+
+
+def texts_by_class(folder: Path, *splits: str, classes: tuple[str, ...] = ("neg", "pos")) -> Path:
+    for split in splits:
+        for name in classes:
+            for number in range(3):
+                path = folder / split / name / f"{number}_7.txt"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{split} {name} {number}", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("",)])
+def test_texts_in_folders_of_classes_get_their_names_as_labels(splits, tmp_path):
+    folder = texts_by_class(tmp_path / "imdb", *splits)
+    rows = [found.row for found in data.read_rows(str(folder))]
+    assert [(row["label"], row["text"].split()[-2]) for row in rows] == [
+        ("neg", "neg"), ("pos", "pos"),
+    ] * 3  # fmt: skip
+    assert all(row["text"].startswith(splits[0]) for row in rows)
+
+
+def test_the_first_texts_are_of_all_classes(tmp_path):
+    folder = texts_by_class(tmp_path / "imdb", "train", classes=("neg", "pos", "unsup"))
+    rows = [found.row["label"] for found in data.read_rows(str(folder), limit=4)]
+    assert rows == ["neg", "pos", "unsup", "neg"]
+
+
+def test_a_class_is_translated_to_ours_or_left_out(tmp_path):
+    folder = texts_by_class(tmp_path / "imdb", "train", classes=("neg", "pos", "unsup"))
+    layout = data.Layout(labels={"neg": "negative", "pos": "positive", "unsup": None})
+    found = sentiment(folder, columns_map=layout)
+    assert [one.answers for one in found.examples] == [("negative",), ("positive",)] * 3
+
+
+def test_a_single_folder_of_texts_is_no_class(tmp_path):
+    folder = texts_by_class(tmp_path / "books", "train", classes=("novels",))
+    assert all("label" not in found.row for found in data.read_rows(str(folder)))

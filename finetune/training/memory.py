@@ -21,9 +21,10 @@ _TRAINED = 16
 """Bytes of a weight that learns: itself, its gradient and AdamW's two moments, in fp32."""
 _PROBES = (16, 32, 48)
 """Tokens of the rows that are tried: what is kept of a row is quadratic in its length."""
-_BACKWARD = 1.5
-"""Gradients of the layer in hand, and freed blocks that the allocator cannot fill again: measured on
-mini and SmolLM2, fp32 and bf16, 1,000 to 8,000 tokens a batch, where 1.25 to 1.75 was right."""
+_BACKWARD, _BACKWARD_MIXED = 1.5, 2.0
+"""Of what is kept for the backward pass: gradients of the layer in hand, and freed blocks that the allocator
+cannot fill again. Measured on mini and SmolLM2, where 1.48 to 1.60 was right, and 1.97 to 2.19 with bf16 products
+in a model of fp32, whose gradients take twice what it keeps."""
 _OVERHEAD = 64 * 2**20
 """Buffers of the product library and what the allocator does not give back: measured."""
 
@@ -67,7 +68,9 @@ def forecast(engine: Engine, plan: Plan, settings: FinetuneSettings) -> Memory:
     return Memory(
         weights=weights,
         adapter=adapter,
-        activations=round(kept(worst) * _BACKWARD),
+        activations=round(
+            kept(worst) * (_BACKWARD_MIXED if _mixed(backbone.model, settings) else _BACKWARD)
+        ),
         logits=logit * worst.learned,
     )
 
@@ -133,10 +136,15 @@ def _few_logits(model: Any) -> dict[str, int]:
 
 def precision(model: Any, settings: FinetuneSettings) -> Any:
     """As the loop will compute."""
-    kind = model.device.type
-    pays = settings.bf16 == "auto" and hardware.measure(kind).bf16_pays
-    mixed = model.dtype == torch.float32 and (settings.bf16 == "on" or pays)
-    return torch.autocast(kind, torch.bfloat16) if mixed else nullcontext()
+    mixed = _mixed(model, settings)
+    return torch.autocast(model.device.type, torch.bfloat16) if mixed else nullcontext()
+
+
+def _mixed(model: Any, settings: FinetuneSettings) -> bool:
+    """Whether products are in bf16 and the rest in fp32."""
+    if model.dtype != torch.float32 or settings.bf16 == "off":
+        return False
+    return settings.bf16 == "on" or hardware.measure(model.device.type).bf16_pays
 
 
 def _parabola(x: tuple[int, int, int], y: list[int]) -> tuple[float, float, float]:

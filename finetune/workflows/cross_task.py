@@ -125,14 +125,14 @@ def _cell(name: str, application: Application[Any], examples: Sequence[Example[A
 
 
 def table(matrix: Matrix) -> Table:
-    """For a terminal: deciding value and bits per byte, a row a task."""
-    drawn = Table("task", "metric")
+    """For a terminal of 80 columns: a row a task, the deciding value above bits per byte."""
+    drawn = Table("task")
     for name in matrix.adapters:
         drawn.add_column(escape(name), overflow="fold")
     for task in matrix.tasks:
         cells = [matrix.cell(name, task) for name in matrix.adapters]
-        shown = [f"{_said(cell.value)} / {cell.bits_per_byte:.2f}" for cell in cells]
-        drawn.add_row(escape(task), cells[0].metric, *shown)
+        shown = [f"{_said(cell.value)}\n{cell.bits_per_byte:.2f}" for cell in cells]
+        drawn.add_row(f"{escape(task)}\n{cells[0].metric}", *shown, end_section=True)
     return drawn
 
 

@@ -5,6 +5,7 @@ A folder's name decides (`test/0.csv`), else the file's (`sms-test.csv`, `train-
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -61,6 +62,22 @@ def files_of(folder: Path, split: str, tell: Tell = silent) -> list[Path]:
             f"{', '.join(lost[:_SHOWN])}{' …' if len(lost) > _SHOWN else ''}"
         )
     return taken
+
+
+def class_of(folder: Path, path: Path) -> str:
+    """The class that the folder of a text is named after, as in `train/pos/0_9.txt`; '' without any."""
+    inner = path.relative_to(folder)
+    named = kind_of(path) == "txt" and len(inner.parts) > 1 and not _last_word(inner.parts[-2])
+    return inner.parts[-2] if named else ""
+
+
+def by_turns(folder: Path, found: list[Path]) -> list[Path]:
+    """A text of each class after another, so that the first so many are of all classes."""
+    classes: dict[str, list[Path]] = {}
+    for path in found:
+        classes.setdefault(class_of(folder, path), []).append(path)
+    turns = itertools.zip_longest(*classes.values())
+    return [path for turn in turns for path in turn if path]
 
 
 def matching(folder: Path, found: list[Path], split: str) -> list[Path]:

@@ -18,6 +18,9 @@ from finetune.data.reading.formats import READERS, read_file
 from finetune.data.reading.layout import Layout, Tell, layout_of, silent
 from finetune.data.reading.rows import Located, Problem
 
+_CLASSES = 2
+"""Folders of texts from which on their names are labels."""
+
 
 def read_rows(
     source: str,
@@ -60,13 +63,28 @@ def _rows(
     if path.is_file():
         yield from _files([path], layout, pairs, tell)
     elif path.is_dir():
-        yield from _files(folders.files_of(path, split, tell), layout, pairs, tell)
+        yield from _folder(path, folders.files_of(path, split, tell), layout, pairs, tell)
     elif hub.HUB_ID.fullmatch(source) and not path.is_symlink() and kind_of(path) not in READERS:
         yield from hub.rows(source, split)
     elif path.is_symlink():
         raise BadData(f"{source} is a link that leads nowhere.")
     else:
         raise BadData(f"No file or folder {source!r}.{_similar(path)}")
+
+
+def _folder(
+    folder: Path, found: list[Path], layout: Layout, pairs: bool, tell: Tell
+) -> Iterator[Located | Problem]:
+    """Texts in a folder for each class get its name as their label."""
+    if len({folders.class_of(folder, path) for path in found} - {""}) < _CLASSES:
+        yield from _files(found, layout, pairs, tell)
+        return
+    for path in folders.by_turns(folder, found):
+        label = folders.class_of(folder, path)
+        for row in _files([path], layout, pairs, tell):
+            if label and isinstance(row, Located):
+                row = Located({**row.row, "label": label}, row.place)
+            yield row
 
 
 def _files(

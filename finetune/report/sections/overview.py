@@ -54,7 +54,8 @@ def _not_better(edition: Edition) -> list[tuple[str, str]]:
     if results.verdict.metric in results.undefined:
         said = edition.say("undefined", metric=edition.label(edition.deciding))
         return [(edition.say("undefined_banner"), said)]
-    return [(edition.say("not_better"), _why(edition))]
+    banner = "not_better" if results.verdict.baseline else "no_baseline"
+    return [(edition.say(banner), _why(edition))]
 
 
 def _why(edition: Edition) -> str:

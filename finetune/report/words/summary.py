@@ -16,6 +16,7 @@ WORDS: Final[dict[str, Said]] = {
         "These rows also picked the checkpoint, so the score flatters it a little.",
         "这些样本也用于选择检查点，因此分数略偏乐观。"),
     "not_better": Said("NOT BETTER THAN BASELINE", "不优于基线"),
+    "no_baseline": Said("BESIDE NO BASELINE", "没有基线可比"),
     "not_better_why": Said(
         "A paired test on the same rows does not show that it beats “{baseline}”, which needs no training.",
         "在相同样本上的配对检验未能表明它胜过无需训练的“{baseline}”。"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from core.errors import BadSetting, QuintetError
 from finetune.workflows.folders import parts
@@ -43,7 +44,10 @@ def answer_all(
     actor was killed goes on there: no row is lost, and none is answered twice.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to anybody
-    ray = _ray()
+    must_be_installed()
+    import ray
+    import ray.util
+
     own = not ray.is_initialized()
     if own:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
@@ -61,10 +65,7 @@ def answer_all(
             ray.shutdown()
 
 
-def _ray() -> Any:
-    try:
-        import ray
-        import ray.util
-    except ImportError as error:
-        raise BadSetting("Ray is not installed. Install it: pip install 'quintet[ray]'") from error
-    return ray
+def must_be_installed() -> None:
+    """`BadSetting` where Ray is not; it is not imported for that."""
+    if find_spec("ray") is None:
+        raise BadSetting("Ray is not installed. Install it: pip install 'quintet[ray]'")

@@ -15,7 +15,7 @@ from core.errors import BadSetting, Stopped
 from finetune.data import tables
 from finetune.data.reading import folders
 from finetune.workflows.batch_prediction import weights_hash
-from finetune.workflows.folders import parts, summary
+from finetune.workflows.folders import on_ray, parts, summary
 from finetune.workflows.folders.parts import Options, Part
 
 EngineName = Literal["local", "ray"]
@@ -42,6 +42,8 @@ def predict_folder(
     Memory does not depend on the rows. The same call goes on after a crash; `BadSetting` where
     what lies in `output` was answered by others, or from files that have changed since.
     """
+    if engine == "ray":
+        on_ray.must_be_installed()
     _check_output(source, output)
     found = [
         Part(source=path, output=_named(path, source, output)) for path in _files(source, output)
@@ -50,8 +52,6 @@ def predict_folder(
     _begin(application, source, output, found, options, overwrite=overwrite)
     try:
         if engine == "ray":
-            from finetune.workflows.folders import on_ray
-
             on_ray.answer_all(opener, found, options, workers=workers, progress=progress)
         else:
             _answer_all(application, found, options, progress)
