@@ -42,7 +42,8 @@ class Score:
 
     @property
     def name(self) -> str:
-        return f"{self.backbone}-{self.task}-{Path(self.data).name.removesuffix('.parquet')}"
+        first = f"-first-{self.rows}" if self.rows else ""
+        return f"{self.backbone}-{self.task}-{Path(self.data).name.removesuffix('.parquet')}{first}"
 
 
 def _one(backbone: str, task: str, data: str, title: str, *values: str, **more: Any) -> Score:
