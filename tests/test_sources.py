@@ -288,3 +288,14 @@ def test_a_class_is_translated_to_ours_or_left_out(tmp_path):
 def test_a_single_folder_of_texts_is_no_class(tmp_path):
     folder = texts_by_class(tmp_path / "books", "train", classes=("novels",))
     assert all("label" not in found.row for found in data.read_rows(str(folder)))
+
+
+def test_line_parallel_files_in_several_folders_are_pairs_not_classes(tmp_path):
+    for name in ("news", "talks"):
+        for language in ("en", "zh"):
+            path = tmp_path / name / f"train.{language}.txt"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"{name} {language} 1\n{name} {language} 2\n", encoding="utf-8")
+    rows = [found.row for found in data.read_rows(str(tmp_path), pairs=True)]
+    assert [row["en"] for row in rows] == ["news en 1", "news en 2", "talks en 1", "talks en 2"]
+    assert all("label" not in row for row in rows)

@@ -76,7 +76,8 @@ def _folder(
     folder: Path, found: list[Path], layout: Layout, pairs: bool, tell: Tell
 ) -> Iterator[Located | Problem]:
     """Texts in a folder for each class get its name as their label."""
-    if len({folders.class_of(folder, path) for path in found} - {""}) < _CLASSES:
+    classes = {folders.class_of(folder, path) for path in found} - {""}
+    if pairs or len(classes) < _CLASSES:
         yield from _files(found, layout, pairs, tell)
         return
     for path in folders.by_turns(folder, found):
