@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from core.backbone.frozen import FrozenLinear
 from core.errors import BadSetting
 
 _MOST = 127
@@ -23,14 +24,8 @@ _MULTIPLY = "linear_with_input_q_dq_qweight_dq_output_fp32"
 """fbgemm's product with a scale for its input that is given, not found."""
 
 
-class Int8Linear(nn.Linear):
+class Int8Linear(FrozenLinear):
     """What an `nn.Linear` computes, to within 2 %; it passes no gradient."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.register_parameter("bias", layer.bias)
-        self.weight = layer.weight.detach()
 
     @property
     def weight(self) -> Tensor:

@@ -12,17 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.backbone.frozen import FrozenLinear
 from core.errors import BadSetting
 
 
-class PackedLinear(nn.Linear):
+class PackedLinear(FrozenLinear):
     """What an `nn.Linear` in bf16 computes, to the last bit or two; it passes no gradient."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.register_parameter("bias", layer.bias)
-        self.weight = layer.weight.detach()
 
     @property
     def weight(self) -> Tensor:
