@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core import store
 from core.backbone import fingerprint as identity
-from core.backbone import int8, packed
 from core.backbone import tokenizer as tokenizers
 from core.errors import BadSetting, Damaged, MissingBackbone
 
@@ -51,6 +50,8 @@ class Backbone:
     @property
     def dtype(self) -> str:
         """Of the weights: fp32, bf16, fp16 or int8."""
+        from core.backbone import int8
+
         if int8.layers(self.model):
             return "int8"
         name = str(self.model.dtype).removeprefix("torch.")
@@ -64,6 +65,8 @@ class Backbone:
     @property
     def size(self) -> int:
         """Parameters, tied ones counted once."""
+        from core.backbone import int8, packed
+
         hidden = int8.size(self.model) + packed.size(self.model)
         return sum(one.numel() for one in self.model.parameters()) + hidden
 
@@ -90,6 +93,8 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
         else identity.fingerprint(model, tokenizer)
     )
     if dtype == "int8":
+        from core.backbone import int8
+
         int8.quantize(model)
     return Backbone(
         model=model.eval().to(device), tokenizer=tokenizer, name=name_of(source), fingerprint=mark
@@ -251,6 +256,8 @@ def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
     for one in int8.
     """
     import copy
+
+    from core.backbone import packed
 
     if backbone.dtype == "int8":
         raise BadSetting(f"{backbone.name!r} is in int8, which is not stored. Load it in fp32.")
