@@ -117,3 +117,12 @@ def load(folder: str, dtype: torch.dtype) -> tuple[Any, dict[str, Any]] | None:
     if (Path(folder) / "generation_config.json").is_file():
         model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
     return model, keys
+
+
+def forget_quantization(model: Any) -> None:
+    """A model read from GGUF is dequantised, but transformers 5.23 refuses to save it until told."""
+    model.hf_quantizer = None
+    for name in ("is_quantized", "quantization_method"):
+        model.__dict__.pop(name, None)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -67,8 +68,8 @@ class Backbone:
         """Parameters, tied ones counted once."""
         from core.backbone import int8, packed
 
-        hidden = int8.size(self.model) + packed.size(self.model)
-        return sum(one.numel() for one in self.model.parameters()) + hidden
+        counted = sum(one.numel() for one in self.model.parameters())
+        return counted + int8.size(self.model) + packed.size(self.model)
 
 
 def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:
@@ -85,6 +86,8 @@ def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> B
     chosen = _pick(dtype, origin, device)
     model = _pretrained(origin, chosen)
     if origin.gguf:
+        from core.backbone.lean import forget_quantization
+
         forget_quantization(model)
     files = [path] if origin.gguf else sorted(path.glob("*.safetensors")) if path.is_dir() else []
     mark = (
@@ -240,23 +243,11 @@ def _first(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def forget_quantization(model: Any) -> None:
-    """A model read from GGUF is dequantised, but transformers 5.23 refuses to save it until told."""
-    model.hf_quantizer = None
-    for name in ("is_quantized", "quantization_method"):
-        model.__dict__.pop(name, None)
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-
-
 def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
     """Stock `save_pretrained` files, appearing all at once; `half` stores fp16 weights.
 
-    Raises `BadSetting` for a model whose layers hold adapters, as no loader would know their names, and
-    for one in int8.
+    Raises `BadSetting` for a model in int8, or whose layers hold adapters: no loader would know them.
     """
-    import copy
-
     from core.backbone import packed
 
     if backbone.dtype == "int8":
@@ -270,7 +261,7 @@ def save(backbone: Backbone, folder: Path, *, half: bool = False) -> None:
             "Load the backbone again, or save it before it gets an adapter."
         )
     with store.new_folder(folder) as temporary:
-        model = copy.deepcopy(backbone.model).half() if half else backbone.model
+        model = deepcopy(backbone.model).half() if half else backbone.model
         model.config.name_or_path = backbone.name
         model.save_pretrained(temporary)
         backbone.tokenizer.save_pretrained(temporary)
