@@ -19,7 +19,7 @@ import torch
 
 from core import backbone as backbones
 from core.adapters import registry
-from core.backbone import catalogue, int8, packed
+from core.backbone import catalogue, frozen, packed
 from core.engine.cache import RowCache
 from core.engine.engine import Engine
 
@@ -52,9 +52,9 @@ class Decoding:
         embeddings = model.get_input_embeddings().weight
         tied = model.get_output_embeddings().weight is embeddings
         read = [one for one in model.parameters() if tied or one is not embeddings]
-        whole = sum(one.in_features * one.out_features for one in int8.layers(model))
-        whole += 2 * packed.size(model)
-        return whole + sum(one.numel() * one.element_size() for one in read)
+        each = 1 if self.engine.backbone.dtype == "int8" else 2
+        whole = sum(one.in_features * one.out_features for one in frozen.layers(model))
+        return each * whole + sum(one.numel() * one.element_size() for one in read)
 
     def step(self, rows: int) -> None:
         """One token of each row."""
@@ -68,8 +68,7 @@ class Decoding:
         """Of reading a prompt for its first token: all places through the blocks, one through the head."""
         model: Any = self.engine.backbone.model
         whole = sum(one.numel() for one in model.parameters() if one.ndim == 2)
-        whole += sum(one.in_features * one.out_features for one in int8.layers(model))
-        whole += packed.size(model)
+        whole += sum(one.in_features * one.out_features for one in frozen.layers(model))
         head = model.get_output_embeddings().weight.numel()
         tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
         return 2 * (_PROMPT * (whole - head * (1 if tied else 2)) + head)

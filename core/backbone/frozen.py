@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 
@@ -13,3 +15,14 @@ class FrozenLinear(nn.Linear):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.register_parameter("bias", layer.bias)
         self.weight = layer.weight.detach()
+
+
+def layers(model: nn.Module) -> list[FrozenLinear]:
+    """All of a model that are in another form."""
+    return [layer for layer in model.modules() if isinstance(layer, FrozenLinear)]
+
+
+def size(model: Any) -> int:
+    """Weights that are no parameters any more; those of a tied head are counted as embeddings."""
+    tied = model.get_output_embeddings() if model.config.tie_word_embeddings else None
+    return sum(one.in_features * one.out_features for one in layers(model) if one is not tied)

@@ -131,9 +131,3 @@ def quantize(model: nn.Module) -> None:
 def layers(model: nn.Module) -> list[Int8Linear]:
     """Those in int8."""
     return [layer for layer in model.modules() if isinstance(layer, Int8Linear)]
-
-
-def size(model: Any) -> int:
-    """Weights that are no parameters any more; those of a tied head are counted as embeddings."""
-    tied = model.get_output_embeddings() if model.config.tie_word_embeddings else None
-    return sum(one.in_features * one.out_features for one in layers(model) if one is not tied)

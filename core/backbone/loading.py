@@ -66,10 +66,9 @@ class Backbone:
     @property
     def size(self) -> int:
         """Parameters, tied ones counted once."""
-        from core.backbone import int8, packed
+        from core.backbone import frozen
 
-        counted = sum(one.numel() for one in self.model.parameters())
-        return counted + int8.size(self.model) + packed.size(self.model)
+        return sum(one.numel() for one in self.model.parameters()) + frozen.size(self.model)
 
 
 def load(source: str | Path, *, device: str = "cpu", dtype: Dtype = "fp32") -> Backbone:

@@ -97,11 +97,6 @@ def layers(model: nn.Module) -> list[PackedLinear]:
     return [layer for layer in model.modules() if isinstance(layer, PackedLinear)]
 
 
-def size(model: nn.Module) -> int:
-    """Weights that are no parameters any more."""
-    return sum(one.in_features * one.out_features for one in layers(model))
-
-
 def possible() -> bool:
     """Whether this torch and this CPU have what it takes; both operations are torch's own, not public."""
     known = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")

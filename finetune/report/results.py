@@ -63,7 +63,7 @@ class Verdict(Part):
     baseline: str
     """The best baseline on that value."""
     better: bool
-    """Above it by a paired test; where false the report is headed so."""
+    """Above it by a paired test; where false the heading of the report says so."""
     starved: bool = False
     """It is above a baseline that had other or fewer rows to learn from: no better is claimed."""
     sentence: str
