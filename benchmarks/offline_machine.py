@@ -37,7 +37,7 @@ from core.backbone import catalogue
 from core.errors import Damaged
 from finetune import settings
 
-PART_IN, PART_OUT = 58_000_000, 15_000_000
+PART_IN, PART_OUT = 48_000_000, 15_000_000
 """Bytes of a part on the way there and back."""
 CARRIED = (
     *("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions"),

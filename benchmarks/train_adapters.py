@@ -118,6 +118,7 @@ FURTHER: Mapping[str, Mapping[str, Sequence[Part]]] = {
             Part(path="sentiment/sst2", rows=18_000, keep=five_words),
             Part(path=OWN_SENTIMENT),
         ),
+        "translation": ENGLISH["translation"],
     },
     "gemma3": {
         "sentiment": (
@@ -151,6 +152,8 @@ KEYS: Mapping[str, Sequence[str]] = {
         *("--max-eval-rows", "64", "--num-train-epochs", "3"),
     ),
 }
+RANKS = {"mini": ("--lora.r", "32", "--lora.lora-alpha", "64")}
+"""Of a backbone so small that its adapters have to learn more by themselves."""
 SHARED = (
     *("--max-batch-tokens", "8192", "--per-device-train-batch-size", "64"),
     *("--eval-on-start", "false", "--max-test-rows", "0", "--early-stopping-patience", "0"),
@@ -221,7 +224,7 @@ def main() -> int:
     known, more = parser.parse_known_args()
     mixture = (FURTHER if known.further else MIXTURES)[known.mixture]
     folder = known.output / known.mixture / PASSES[known.further]
-    more += [] if known.further else ["--from-base"]
+    more += [] if known.further else ["--from-base", *RANKS.get(known.mixture, ())]
     failed = []
     for task in known.tasks or mixture:
         if known.data:

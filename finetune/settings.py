@@ -36,7 +36,8 @@ class LoopSettings(Settings):
     """Optimizer steps; -1 follows `num_train_epochs`."""
     num_train_epochs: float = Field(3.0, gt=0)
     max_minutes: float = Field(0.0, ge=0)
-    """Minutes after which the schedule has run out, whatever steps were made; 0 sets no limit."""
+    """Minutes after which the schedule has run out, whatever steps were made; 0 sets no limit.
+    Time that `torch_compile` takes at the first step does not count."""
     gradient_accumulation_steps: int = Field(1, ge=1)
     warmup_steps: float = Field(0.05, ge=0)
     """Steps, or below 1 the share of all steps."""
@@ -48,6 +49,7 @@ class LoopSettings(Settings):
     bf16: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """'auto' measures this machine and takes bf16 where it is faster."""
     torch_compile: bool = False
+    """Needs a compiler and half a minute at the first step; pays where all batches have one shape."""
     logging_steps: int = Field(10, ge=1)
     eval_steps: int = Field(100, ge=1)
     eval_on_start: bool = False

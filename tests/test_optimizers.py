@@ -15,7 +15,7 @@ from core.hardware import Machine
 from finetune.settings import LoopSettings
 from finetune.training import optimizers
 from finetune.training.divergence import Guard
-from finetune.training.optimizers import SinglePrecisionMuon
+from finetune.training.optimizers import StackedMuon
 
 NAN, INF = math.nan, math.inf
 
@@ -53,7 +53,7 @@ def test_muon_agrees_with_torch_up_to_its_bf16(shape, count):
     ours = [nn.Parameter(torch.randn(shape)) for _ in range(count)]
     theirs = [nn.Parameter(one.detach().clone()) for one in ours]
     options = dict(lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
-    pair = SinglePrecisionMuon(ours, **options), torch.optim.Muon(theirs, **options)
+    pair = StackedMuon(ours, **options), torch.optim.Muon(theirs, **options)
     for _ in range(2):  # the second step has momentum
         before = [[one.detach().clone() for one in side] for side in (ours, theirs)]
         for one, two in zip(ours, theirs, strict=True):
@@ -68,7 +68,7 @@ def test_muon_agrees_with_torch_up_to_its_bf16(shape, count):
 def test_muon_leaves_a_matrix_without_gradient_alone():
     still, moved = nn.Parameter(torch.ones(4, 4)), nn.Parameter(torch.ones(4, 4))
     moved.grad = torch.randn(4, 4)
-    SinglePrecisionMuon([still, moved], lr=0.1, weight_decay=0.1).step()
+    StackedMuon([still, moved], lr=0.1, weight_decay=0.1).step()
     assert torch.equal(still, torch.ones(4, 4)) and not torch.equal(moved, torch.ones(4, 4))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from core.backbone import Backbone
 from core.errors import BadData, BadSetting
 from finetune.settings import PretrainSettings
 from finetune.training import loop, optimizers, processes
+from finetune.training.attention import suited
 from finetune.training.checkpoint import State
 from finetune.training.progress import Progress
 
@@ -36,6 +38,7 @@ class Windows:
     length: int
     rows: int
     seed: int
+    _known: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     @property
     def per_epoch(self) -> int:
@@ -45,13 +48,20 @@ class Windows:
     def at(self, step: int) -> Tensor:
         """The ids of a step, (rows, length + 1); cut at another offset each epoch."""
         epoch, place = divmod(step, self.per_epoch)
-        generator = np.random.default_rng([self.seed, epoch])
-        spare = len(self.ids) - 1 - self.per_epoch * self.rows * self.length
-        offset = int(generator.integers(min(self.length, spare + 1))) if epoch else 0
-        order = generator.permutation((len(self.ids) - 1 - offset) // self.length)
-        starts = order[place * self.rows : (place + 1) * self.rows] * self.length + offset
+        starts = self.starts(epoch)[place * self.rows : (place + 1) * self.rows]
         rows = [np.asarray(self.ids[s : s + self.length + 1], dtype=np.int64) for s in starts]
         return torch.from_numpy(np.stack(rows))
+
+    def starts(self, epoch: int) -> npt.NDArray[np.int64]:
+        """Where the sequences of a pass begin, in their order; the last pass asked for is kept."""
+        if epoch not in self._known:
+            generator = np.random.default_rng([self.seed, epoch])
+            spare = len(self.ids) - 1 - self.per_epoch * self.rows * self.length
+            offset = int(generator.integers(min(self.length, spare + 1))) if epoch else 0
+            order = generator.permutation((len(self.ids) - 1 - offset) // self.length)
+            self._known.clear()
+            self._known[epoch] = order * self.length + offset
+        return self._known[epoch]
 
 
 def flops_per_token(backbone: Backbone, length: int) -> float:
@@ -143,13 +153,14 @@ def pretrain(
         )
     module: nn.Module = backbone.model
     module.to(hardware.pick_device(device))
-    state = loop.run(
-        _job(backbone, corpus, settings, folder, windows),
-        device=device,
-        resume=resume,
-        begun=begun,
-        report=report,
-    )
+    with suited(backbone, length):
+        state = loop.run(
+            _job(backbone, corpus, settings, folder, windows),
+            device=device,
+            resume=resume,
+            begun=begun,
+            report=report,
+        )
     if processes.first():
         final = backbones.refreshed(backbone)
         backbones.save(final, folder / "backbone", half=settings.save_half)

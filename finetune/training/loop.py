@@ -99,13 +99,13 @@ class _Loop(Generic[Batch]):
         self.accelerator = shards.accelerator(place, several=processes.several())
         self.model, *self.optimizers = shards.prepare(self.accelerator, job.model, job.optimizers)
         self.device = next(self.model.parameters()).device
-        if self.settings.torch_compile:
-            self.model = torch.compile(self.model)
+        self.loss = torch.compile(job.loss) if self.settings.torch_compile else job.loss
         self.share = schedule(self.settings, job.steps)
         self.rates = [g["lr"] for o in job.optimizers for g in o.param_groups]
         self.guard = Guard()
         self.state = State()
         self.saved = -1
+        self.stepped = False
         self.stopped: Callable[[], bool] = lambda: False
 
     def run(self, resume: bool, begun: Callable[[], None]) -> State:
@@ -121,10 +121,12 @@ class _Loop(Generic[Batch]):
         if self.settings.eval_on_start and self.state.step == 0 and not self.state.finished:
             self._validate()
         while not self.state.finished and (due := self._due()) < self.job.steps:
-            began = time.perf_counter()
+            began, compiles = time.perf_counter(), self.settings.torch_compile and not self.stepped
             self._step(due)
             self._after_step()
-            self.state.elapsed += time.perf_counter() - began
+            if not compiles:
+                self.state.elapsed += time.perf_counter() - began
+            self.stepped = True
             if self._asked_to_stop() and not self.state.finished:
                 self._save()
                 raise Interrupted(self.job.folder, self.state.step)
@@ -182,7 +184,7 @@ class _Loop(Generic[Batch]):
         for batch in batches:
             part = self.job.share(batch, rank, world) if world > 1 else batch
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
-                loss, tokens, all_tokens = self.job.loss(self.model, part)
+                loss, tokens, all_tokens = self.loss(self.model, part)
             self.accelerator.backward(loss)
             nats, learned, read = nats + float(loss.detach()), learned + tokens, read + all_tokens
         sums = [nats, float(learned), float(read)]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from finetune.settings import LoopSettings
 
 
-class SinglePrecisionMuon(torch.optim.Muon):
-    """`torch.optim.Muon` with its Newton-Schulz steps in fp32 over stacks of equal shape.
+class StackedMuon(torch.optim.Muon):
+    """`torch.optim.Muon` with its Newton-Schulz steps over stacks of equal shape, on a CPU in fp32.
 
     torch orthogonalises in bf16, one matrix at a time. Where the CPU has no bf16 units that costs
     several times the training step itself; in fp32 the same update costs a tenth of it.
@@ -59,11 +59,12 @@ def _by_shape(parameters: Iterable[nn.Parameter]) -> dict[torch.Size, list[nn.Pa
 def orthogonalise(matrices: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
     """Newton-Schulz over (n, rows, columns): singular values near one, vectors kept.
 
-    Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/.
+    Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; on a GPU in bf16, as there.
     """
     a, b, c = coefficients
     tall = matrices.size(1) > matrices.size(2)
     x = matrices.mT if tall else matrices
+    x = x.bfloat16() if x.is_cuda else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(steps):
         gram = x @ x.mT
@@ -87,7 +88,7 @@ def for_pretraining(model: nn.Module, settings: LoopSettings) -> list[torch.opti
     if settings.optim == "adamw":
         return [adamw(named.values(), settings)]
     matrices = hidden_matrices(model) & named.keys()
-    muon = SinglePrecisionMuon(
+    muon = StackedMuon(
         [named[name] for name in sorted(matrices)],
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,

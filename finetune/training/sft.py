@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -23,13 +23,12 @@ from finetune.evaluation.metrics.deciding import deciding_metric, selected
 from finetune.evaluation.scoring import measure, score
 from finetune.settings import FinetuneSettings
 from finetune.training import loop, optimizers
+from finetune.training.attention import suited
 from finetune.training.checkpoint import State
 from finetune.training.collation import Batch, Plan, answer_loss, share
 from finetune.training.progress import Progress
 
 NAME = "training"
-_SHORT = 192
-"""Tokens of a row up to which plain attention is the faster one to train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +66,11 @@ def train(
         engine.adapters.delete(NAME)
 
 
+def attention(backbone: Backbone, rows: Sequence[Encoded]) -> AbstractContextManager[None]:
+    """What suits the length that nine rows of ten do not exceed."""
+    return suited(backbone, sorted(len(row.input_ids) for row in rows)[int(0.9 * (len(rows) - 1))])
+
+
 def plan(rows: Sequence[Encoded], backbone: Backbone, settings: FinetuneSettings) -> Plan:
     """The batches of a run."""
     return Plan(
@@ -86,22 +90,6 @@ def steps_of(settings: FinetuneSettings, batches: Plan) -> int:
         1,
         round(settings.num_train_epochs * batches.per_epoch / settings.gradient_accumulation_steps),
     )
-
-
-@contextmanager
-def attention(backbone: Backbone, rows: Sequence[Encoded]) -> Iterator[None]:
-    """Plain products on a CPU where most rows are short: torch 2.13's fused backward is slower there.
-
-    Measured on SmolLM2, rows of 64 tokens: 1,069 against 733 tokens/s; at 200 tokens no difference.
-    """
-    model: Any = backbone.model
-    longest = sorted(len(row.input_ids) for row in rows)[int(0.9 * (len(rows) - 1))]
-    if backbone.device.type == "cpu" and longest <= _SHORT:
-        model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(model.get_correct_attn_implementation(None))
 
 
 def flops_per_token(model: Any, rows: Sequence[Encoded]) -> float:
