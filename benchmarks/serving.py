@@ -15,14 +15,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.peers.contract import Answered, System
+from benchmarks.peers.contract import Answered, Maker, Precision, System
 from benchmarks.peers.ctranslate2_peer import Merged
 from benchmarks.peers.decision_peer import Decisions
 from benchmarks.peers.llama_cpp_peer import LlamaCpp
 from benchmarks.peers.peft_peers import InOrder, MixedBatch, OneAfterAnother
 from core import backbone as backbones
 from core import hardware
-from core.backbone import Dtype
+from core.backbone import Dtype, packed
 from core.engine.engine import Engine
 from core.engine.scheduler import Limits
 from core.engine.sequences import Request
@@ -38,10 +38,12 @@ class Ours:
     """Everything at once; the scheduler sorts it out."""
 
     limits = Limits()
-    dtype: Dtype = "fp32"
+    dtype: Dtype | None = None
+    """Of the backbone, where it is not the one that all are measured in."""
 
-    def __init__(self, folder: str, adapters: Mapping[str, Path]) -> None:
-        backbone = backbones.load(folder, dtype=self.dtype)
+    def __init__(self, folder: str, adapters: Mapping[str, Path], precision: Precision) -> None:
+        backbone = backbones.load(folder, dtype=self.dtype or precision)
+        packed.pack(backbone.model)
         self._engine = Engine(backbone, limits=self.limits)
         for name, path in adapters.items():
             self._engine.adapters.load(name, path)
@@ -68,7 +70,7 @@ class InInt8(Ours):
     dtype = "int8"
 
 
-SYSTEMS: Mapping[str, Callable[[str, Mapping[str, Path]], System]] = {
+SYSTEMS: Mapping[str, Maker] = {
     "quintet": Ours,
     "quintet without prefix cache": Uncached,
     "quintet in int8": InInt8,
@@ -86,6 +88,10 @@ _PACKAGES = {
 """What a system needs beyond our own packages: the module, and its name on the registry."""
 
 
+_FP32 = {"llama.cpp, adapter set a request"}
+"""Whose weights are written in fp32 here."""
+
+
 @dataclass(frozen=True)
 class Entered:
     """Who takes part, and who would but for a package."""
@@ -95,16 +101,19 @@ class Entered:
     """What to tell the person."""
 
 
-def entered(traffic: Traffic) -> Entered:
-    """Whoever can answer this traffic here."""
+def entered(traffic: Traffic, precision: Precision = "fp32") -> Entered:
+    """Whoever can answer this traffic here, in that precision."""
     requests = [request for turn in traffic for request in turn]
     names = set(SYSTEMS)
     if not all(request.label_tokens for request in requests):
         names.discard("transformers decision pipeline")
     missing = [name for name, (module, _) in _PACKAGES.items() if not find_spec(module)]
     names -= set(missing)
-    ways = tuple(f"not measured: {name}: pip install {_PACKAGES[name][1]}" for name in missing)
-    return Entered(tuple(name for name in SYSTEMS if name in names), ways)
+    ways = [f"not measured: {name}: pip install {_PACKAGES[name][1]}" for name in missing]
+    if precision != "fp32":
+        ways += [f"not measured: {name}: in fp32 alone" for name in sorted(names & _FP32)]
+        names -= _FP32
+    return Entered(tuple(name for name in SYSTEMS if name in names), tuple(ways))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +144,9 @@ class Floor:
         return self.bandwidth / self.weights
 
 
-def floor(folder: str) -> Floor:
+def floor(folder: str, precision: Precision = "fp32") -> Floor:
     """The size of a backbone, and how fast this machine reads and multiplies."""
-    model = backbones.load(folder).model
+    model, machine = backbones.load(folder, dtype=precision).model, hardware.measure("cpu")
     weights = sum(one.numel() * one.element_size() for one in model.parameters())
     matrix = torch.ones(_BYTES // 4 // 4096, 4096)
     vector, best = torch.ones(4096), float("inf")
@@ -145,7 +154,8 @@ def floor(folder: str) -> Floor:
         start = time.perf_counter()
         matrix @ vector
         best = min(best, time.perf_counter() - start)
-    return Floor(weights=weights, bandwidth=_BYTES / best, flops=hardware.measure("cpu").flops_fp32)
+    flops = machine.peak_flops(bf16=precision == "bf16")
+    return Floor(weights=weights, bandwidth=_BYTES / best, flops=flops)
 
 
 def compare(
@@ -154,14 +164,15 @@ def compare(
     traffic: Traffic,
     *,
     names: Sequence[str] | None = None,
+    precision: Precision = "fp32",
     rounds: int = 3,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Served]:
     """All systems in turn, `rounds` times over, after one turn whose answers are compared."""
-    names = names or entered(traffic).names
+    names = names or entered(traffic, precision).names
     used = {request.adapter for turn in traffic for request in turn}
     own = {name: path for name, path in adapters.items() if name in used}
-    made = {name: SYSTEMS[name](folder, own) for name in names}
+    made = {name: SYSTEMS[name](folder, own, precision) for name in names}
     first = {name: _served(one, traffic) for name, one in made.items()}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for number in range(rounds * len(names)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 Rows = Annotated[int, typer.Option("--rows", min=2, help="Rows that each system learns.")]
 Epochs = Annotated[int, typer.Option("--epochs", min=1)]
 Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Turns of each; medians are shown.")]
+Precision = Annotated[
+    Literal["fp32", "bf16"], typer.Option("--dtype", help="Of every system's weights.")
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Rows of one step.")]
 
 
@@ -91,6 +94,7 @@ def bench_serve(
     length: Annotated[
         int, typer.Option("--length", min=1, help="Tokens that a free answer has at most.")
     ] = 32,
+    precision: Precision = "fp32",
     rounds: Rounds = 3,
     json: Json = False,
 ) -> None:
@@ -100,10 +104,16 @@ def bench_serve(
 
     folder = _folder(backbone)
     adapters, asked = bench_traffic.build(traffic, folder, rows, length)
-    least, entered = serving.floor(folder), serving.entered(asked)
+    least, entered = serving.floor(folder, precision), serving.entered(asked, precision)
     with progress.counting(console(stderr=True, quiet=json), "turns") as told:
         served = serving.compare(
-            folder, adapters, asked, names=entered.names, rounds=rounds, told=told
+            folder,
+            adapters,
+            asked,
+            names=entered.names,
+            precision=precision,
+            rounds=rounds,
+            told=told,
         )
     if json:
         typer.echo(dumped({"floor": vars(least), "systems": [vars(one) for one in served]}))

@@ -122,7 +122,7 @@ def test_all_ways_to_serve_say_the_same(order, tmp_path, tokenizer):
     assert [one.name for one in served] == names
     assert all(one.same == len(requests) for one in served)
     assert len({one.tokens for one in served}) == 1
-    assert serving.InInt8(order.backbone, adapters).answer(requests).tokens > 0
+    assert serving.InInt8(order.backbone, adapters, "fp32").answer(requests).tokens > 0
 
 
 def test_a_missing_peer_is_told_and_closed_traffic_has_one_more(monkeypatch):
@@ -134,6 +134,14 @@ def test_a_missing_peer_is_told_and_closed_traffic_has_one_more(monkeypatch):
     assert len(found.missing) == 2 and "pip install llama-cpp-python" in found.missing[1]
     assert "transformers decision pipeline" in serving.entered([[closed]]).names
     assert not set(found.names) & set(OPTIONAL)
+
+
+def test_a_peer_of_another_precision_is_left_out_and_told(monkeypatch):
+    free = Request(adapter="a", prompt=(0,), max_new_tokens=2)
+    monkeypatch.setattr(serving, "find_spec", lambda name: True)
+    found = serving.entered([[free]], "bf16")
+    assert not any("llama.cpp" in name for name in found.names)
+    assert "llama.cpp" in found.missing[0] and "fp32" in found.missing[0]
 
 
 def test_llama_cpp_gets_the_same_backbone(tmp_path):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
 
 from core.engine.sequences import Request
+
+Precision = Literal["fp32", "bf16"]
+"""Of the weights that every system multiplies with."""
+DTYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +29,14 @@ class System(Protocol):
     """Answers requests with its own backbone and adapters."""
 
     def answer(self, requests: Sequence[Request]) -> Answered: ...
+
+
+class Maker(Protocol):
+    """Opens a system on the backbone in a folder, with adapters by their names."""
+
+    def __call__(
+        self, folder: str, adapters: Mapping[str, Path], precision: Precision
+    ) -> System: ...
 
 
 def until(ids: Sequence[int], end: int) -> tuple[tuple[int, ...], int]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.contract import Answered
+from benchmarks.peers.contract import DTYPES, Answered, Precision
 from core import backbone as backbones
 from core.backbone.loading import load_tokenizer
 from core.engine.prompting import first_token
@@ -18,8 +18,10 @@ from core.engine.sequences import Request
 class Decisions:
     """One pipeline an adapter; its prompts are those of the requests."""
 
-    def __init__(self, folder: str, adapters: Mapping[str, Path]) -> None:
-        self._pipelines = {name: _pipeline(folder, path) for name, path in adapters.items()}
+    def __init__(self, folder: str, adapters: Mapping[str, Path], precision: Precision) -> None:
+        self._pipelines = {
+            name: _pipeline(folder, path, precision) for name, path in adapters.items()
+        }
         self._tokenizer = load_tokenizer(folder)[0]
 
     def answer(self, requests: Sequence[Request]) -> Answered:
@@ -34,7 +36,7 @@ class Decisions:
         return int(decide({"state": text, "questions": {"answer": question}})["answer"]["choice"])
 
 
-def _pipeline(folder: str, adapter: Path) -> Any:
+def _pipeline(folder: str, adapter: Path, precision: Precision) -> Any:
     from peft import PeftModel
     from transformers import DecisionConfig, pipeline
 
@@ -48,7 +50,7 @@ def _pipeline(folder: str, adapter: Path) -> Any:
         config.chat_template = f"{opening}{{{{- state -}}}}"
         return make(
             "decision",
-            model=model.merge_and_unload().eval(),
+            model=model.merge_and_unload().to(DTYPES[precision]).eval(),
             tokenizer=copy.deepcopy(loaded.tokenizer),
             decision_config=config,
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import torch
 
-from benchmarks.peers.contract import Answered, until
+from benchmarks.peers.contract import Answered, Precision, until
 from core import backbone as backbones
 from core.engine.sequences import Request
 from core.errors import BadSetting
@@ -38,7 +38,7 @@ _NAMES = {
 class LlamaCpp:
     """Answers one request after another, greedily, from its logits."""
 
-    def __init__(self, folder: str, adapters: Mapping[str, Path]) -> None:
+    def __init__(self, folder: str, adapters: Mapping[str, Path], precision: Precision) -> None:
         import llama_cpp  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         loaded = backbones.load(folder)

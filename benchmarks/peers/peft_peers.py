@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers.contract import Answered, until
+from benchmarks.peers.contract import Answered, Precision, until
 from core import backbone as backbones
 from core.adapters.routing import quiet
 from core.engine.sequences import Request
@@ -19,10 +19,10 @@ from core.engine.sequences import Request
 class Peft(ABC):
     """As a person would write it: left padding, `generate`, and one forward pass for closed answers."""
 
-    def __init__(self, folder: str, adapters: Mapping[str, Path]) -> None:
+    def __init__(self, folder: str, adapters: Mapping[str, Path], precision: Precision) -> None:
         from peft import PeftModel
 
-        loaded = backbones.load(folder)
+        loaded = backbones.load(folder, dtype=precision)
         self._tokenizer = loaded.tokenizer
         (first, path), *others = adapters.items()
         with quiet():
