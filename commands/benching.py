@@ -119,7 +119,7 @@ def bench_serve(
         typer.echo(dumped({"floor": vars(least), "systems": [vars(one) for one in served]}))
         return
     _show_served(least, served, sum(map(len, asked)))
-    for line in entered.missing:
+    for line in entered.notes:
         typer.echo(line)
 
 

@@ -131,17 +131,17 @@ def test_a_missing_peer_is_told_and_closed_traffic_has_one_more(monkeypatch):
     monkeypatch.setattr(serving, "find_spec", lambda name: None)
     found = serving.entered([[closed], [free]])
     assert "transformers decision pipeline" not in found.names
-    assert len(found.missing) == 2 and "pip install llama-cpp-python" in found.missing[1]
+    assert len(found.notes) == 2 and "pip install llama-cpp-python" in found.notes[1]
     assert "transformers decision pipeline" in serving.entered([[closed]]).names
     assert not set(found.names) & set(OPTIONAL)
 
 
-def test_a_peer_of_another_precision_is_left_out_and_told(monkeypatch):
+def test_peers_that_stay_in_fp32_are_named(monkeypatch):
     free = Request(adapter="a", prompt=(0,), max_new_tokens=2)
     monkeypatch.setattr(serving, "find_spec", lambda name: True)
     found = serving.entered([[free]], "bf16")
-    assert not any("llama.cpp" in name for name in found.names)
-    assert "llama.cpp" in found.missing[0] and "fp32" in found.missing[0]
+    assert [note for note in found.notes if "fp32" in note and "llama.cpp" in note]
+    assert not serving.entered([[free]]).notes
 
 
 def test_llama_cpp_gets_the_same_backbone(tmp_path):

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from core import backbone as backbones
+from core.backbone.loading import in_memory
 from core.engine import forward
+from core.engine.cache import RowCache
 from core.engine.engine import Engine
+from core.engine.llama_prompts import LlamaPrompts
 from core.engine.llama_step import LlamaStep, fits
 from core.engine.sequences import Request
 
@@ -86,3 +89,62 @@ def test_who_hooks_into_the_model_sees_every_token(engine):
     answer = engine.submit(request).result(timeout=60)
     hook.remove()
     assert len(seen) == len(answer.ids) == 5
+
+
+@pytest.fixture
+def grouped(tokenizer):
+    """Four heads that ask, two that are asked."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256,
+    )  # fmt: skip
+    return Engine(in_memory(LlamaForCausalLM(config).eval(), tokenizer, "grouped"))
+
+
+def read_in_pieces(engine, keys):
+    """Logits without a cache, and of two pieces into one; rows of all lengths."""
+    own = forward.Forward(engine.backbone, engine.adapters)
+    with own.step():
+        whole = own(PROMPTS, keys, [1, 35, 2, 0], None)
+        cache = RowCache(engine.backbone.model)
+        cache.begin(len(PROMPTS))
+        first = [prompt[:4] for prompt in PROMPTS]
+        assert not len(own(first, keys, [0, 0, 0, 0], cache))
+        cache.advance([len(one) for one in first])
+        return torch.cat([whole, own([(9, 8, 7)] * 4, keys, [3, 1, 2, 1], cache)])
+
+
+@pytest.fixture
+def keys(grouped, tmp_path):
+    for seed, name in enumerate("ab"):
+        grouped.adapters.create(name, {"r": 4, "init_lora_weights": False}, seed=seed)
+        grouped.adapters.save(name, tmp_path / name)
+        grouped.adapters.delete(name)
+        grouped.adapters.load(name, tmp_path / name)
+    return [None, *(grouped.adapters.hold(name) for name in "ab"), None]
+
+
+def test_prompts_of_all_lengths_are_read_as_by_the_modules(grouped, keys, monkeypatch):
+    calls, read = [], LlamaPrompts.__call__
+    monkeypatch.setattr(
+        LlamaPrompts, "__call__", lambda self, *given: calls.append(1) or read(self, *given)
+    )
+    found = read_in_pieces(grouped, keys)
+    assert len(calls) == 3
+    monkeypatch.setattr(forward, "fits", lambda model: False)
+    assert torch.allclose(found, read_in_pieces(grouped, keys), atol=1e-5)
+    assert len(calls) == 3
+
+
+def test_prompts_in_bf16_are_no_further_from_fp32_than_by_the_modules(grouped, keys, monkeypatch):
+    exact = read_in_pieces(grouped, keys)
+    grouped.adapters.routing.refresh()
+    grouped.backbone.model.bfloat16()
+    ours = read_in_pieces(grouped, keys)
+    monkeypatch.setattr(forward, "fits", lambda model: False)
+    theirs = read_in_pieces(grouped, keys)
+    far, as_far = ((one - exact).square().mean().sqrt() for one in (ours, theirs))
+    assert 0 < far < 1.1 * as_far

@@ -19,16 +19,12 @@ from core import backbone as backbones
 from core.backbone.loading import load_tokenizer
 from core.engine.sequences import Request
 
-_TYPES = {"fp32": "float32", "bf16": "bfloat16"}
-
 
 class Merged:
-    """One generator an adapter. It cannot keep to the tokens that a request allows."""
+    """One generator an adapter, in fp32. It cannot keep to the tokens that a request allows."""
 
     def __init__(self, folder: str, adapters: Mapping[str, Path], precision: Precision) -> None:
-        self._generators = {
-            name: _merged(folder, path, precision) for name, path in adapters.items()
-        }
+        self._generators = {name: _merged(folder, path) for name, path in adapters.items()}
         self._tokenizer = load_tokenizer(folder)[0]
 
     def answer(self, requests: Sequence[Request]) -> Answered:
@@ -62,7 +58,7 @@ class Merged:
         return until(ids, self._tokenizer.eos_token_id)
 
 
-def _merged(folder: str, adapter: Path, precision: Precision) -> Any:
+def _merged(folder: str, adapter: Path) -> Any:
     import ctranslate2  # type: ignore[import-not-found, import-untyped, unused-ignore]
     from peft import PeftModel
 
@@ -77,5 +73,5 @@ def _merged(folder: str, adapter: Path, precision: Precision) -> Any:
             ctranslate2.converters.TransformersConverter(temporary).convert(converted)
         threads = torch.get_num_threads()
         return ctranslate2.Generator(
-            converted, intra_threads=threads, inter_threads=1, compute_type=_TYPES[precision]
+            converted, intra_threads=threads, inter_threads=1, compute_type="float32"
         )

@@ -204,8 +204,7 @@ class Stacked:
 
         What the layers computed before comes back at the end.
         """
-        products = self.products(layers, rows, single=tokens == 1)
-        products.tokens = tokens
+        products = self.products(layers, rows, tokens)
         if self._forwards is None or self._forwards[0] is not products:
             made = [_forward(layer, place, products) for place, layer in enumerate(layers)]
             self._forwards = products, made
@@ -221,11 +220,15 @@ class Stacked:
                 else:
                     layer.__dict__["forward"] = forward
 
-    def products(
-        self, layers: Sequence[Any], rows: Sequence[str | None], *, single: bool
+    def products(self, layers: Sequence[Any], rows: Sequence[str | None], tokens: int) -> Products:
+        """What these rows add, of so many tokens each."""
+        products = self._known(layers, tuple(rows), single=tokens == 1)
+        products.tokens = tokens
+        return products
+
+    def _known(
+        self, layers: Sequence[Any], asked: tuple[str | None, ...], *, single: bool
     ) -> Products:
-        """What these rows add, of one token each or of many."""
-        asked = tuple(rows)
         if self._last and self._last[:2] == (asked, single):
             return self._last[2]
         wanted = {key for key in asked if key is not None}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from core.engine.cache import RowCache, remembers
+from core.engine.llama_prompts import LlamaPrompts
 from core.engine.llama_step import LlamaStep, fits, hooked
 
 if TYPE_CHECKING:
@@ -74,12 +75,13 @@ class Forward:
             places = torch.arange(longest) + (after - longest)[:, None]
             options["position_ids"] = places.clamp(min=0).to(device)
         mask = torch.arange(columns) >= (columns - after)[:, None]
-        if longest == 1 and cache is not None and cache.columns and (step := self._llama_step()):
-            products = self.routing.products(keys)
-            if products is not None:
-                placed = options["position_ids"]
-                return step(ids.to(device), placed, mask.to(device), cache, products).float()
         kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
+        if (step := self._llama_step()) and (products := self.routing.products(keys, longest)):
+            given = ids.to(device), options["position_ids"], mask.to(device)
+            if longest == 1 and cache is not None and cache.columns:
+                return step(*given, cache, products).float()
+            if device.type == "cpu":
+                return LlamaPrompts(step)(*given, kept, cache, products).float()
         with self.routing.rows(keys, longest):
             logits = self._logits(ids.to(device), mask.long().to(device), kept.to(device), options)
         return logits.float()

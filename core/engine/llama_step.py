@@ -73,7 +73,9 @@ class _Linears:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Block:
+class Block:
+    """The layers of a block in the order in which a token goes through them."""
+
     before: Tensor
     between: Tensor
     """Weights of the two norms."""
@@ -90,14 +92,15 @@ class LlamaStep:
         self._model = model
         config = model.config
         places = {id(layer): place for place, layer in enumerate(adapted)}
-        self._blocks = [_block(layer, places) for layer in model.model.layers]
+        self.blocks = [_block(layer, places) for layer in model.model.layers]
         self._heads = config.num_key_value_heads
-        self._size = model.model.layers[0].self_attn.head_dim
-        self._eps = float(config.rms_norm_eps)
-        self._embedding: Any = _base(model.model.embed_tokens)
-        self._norm: Any = model.model.norm.weight
-        self._head = _linears([model.lm_head], {})
-        self._same, self._swapped = _turns(self._size, self._norm.device)
+        self.group = config.num_attention_heads // self._heads
+        self.size = model.model.layers[0].self_attn.head_dim
+        self.eps = float(config.rms_norm_eps)
+        self.embedding: Any = _base(model.model.embed_tokens)
+        self.norm: Any = model.model.norm.weight
+        self.head = _linears([model.lm_head], {})
+        self._same, self._swapped = _turns(self.size, self.norm.device)
 
     def __call__(
         self, ids: Tensor, places: Tensor, mask: Tensor, cache: RowCache, products: Products
@@ -106,27 +109,32 @@ class LlamaStep:
 
         `mask` (rows, columns) tells which columns hold a token.
         """
-        x: Tensor = self._embedding(ids[:, 0])
-        cos, sin = self._model.model.rotary_emb(x, position_ids=places)
+        x: Tensor = self.embedding(ids[:, 0])
+        cos, sin = self.turned(x, places)
         turn = (self._same * cos + self._swapped * sin).to(x.dtype)
         seen = None if bool(mask.all()) else mask[:, None, None, :]
-        for block, layer in zip(self._blocks, cache.cache.layers, strict=True):
+        for block, layer in zip(self.blocks, cache.cache.layers, strict=True):
             self._attend(x, block, layer, (turn, seen), products)
             grown, up = block.growing(self._normed(x, block.between), products)
             block.down.add_to(x, nn.functional.silu(grown, inplace=True).mul_(up), products)
-        return self._head(self._normed(x, self._norm), products)[0]
+        return self.head(self._normed(x, self.norm), products)[0]
+
+    def turned(self, x: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (rows, tokens, size of a head) by which places turn, like x."""
+        found: tuple[Tensor, Tensor] = self._model.model.rotary_emb(x, position_ids=places)
+        return found
 
     def _attend(
         self,
         x: Tensor,
-        block: _Block,
+        block: Block,
         layer: Any,
         around: tuple[Tensor, Tensor | None],
         products: Products,
     ) -> None:
         """Add to x (rows, hidden) what its tokens find in the cache."""
         turn, seen = around
-        rows, heads, size = len(x), self._heads, self._size
+        rows, heads, size = len(x), self._heads, self.size
         query, key, value = block.asking(self._normed(x, block.before), products)
         turned = torch.bmm(key.view(rows, heads, size), turn)
         keys, values = layer.update(turned[:, :, None], value.view(rows, heads, 1, size))
@@ -137,13 +145,13 @@ class LlamaStep:
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         if len(x) > 1 and x.dtype == torch.float32:
-            return nn.functional.rms_norm(x, weight.shape, weight, self._eps)
+            return nn.functional.rms_norm(x, weight.shape, weight, self.eps)
         wide = x.float()
         if len(x) > 1:
-            scales = wide.square().mean(1, keepdim=True).add_(self._eps).rsqrt_()
+            scales = wide.square().mean(1, keepdim=True).add_(self.eps).rsqrt_()
             return wide.mul_(scales).to(x.dtype).mul_(weight)
         row = wide[0]
-        scale = (float(row.dot(row)) / len(row) + self._eps) ** -0.5
+        scale = (float(row.dot(row)) / len(row) + self.eps) ** -0.5
         return (wide * scale).to(x.dtype).mul_(weight)
 
 
@@ -176,11 +184,11 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return torch.addmv(bias, weight, x[0])[None]
 
 
-def _block(layer: Any, places: dict[int, int]) -> _Block:
+def _block(layer: Any, places: dict[int, int]) -> Block:
     asking, out, growing, down = (
         _linears([layer.get_submodule(name) for name in together], places) for together in _READING
     )
-    return _Block(
+    return Block(
         before=layer.input_layernorm.weight,
         between=layer.post_attention_layernorm.weight,
         asking=asking,
