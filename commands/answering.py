@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 
 import typer
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from core.backbone import Dtype
     from core.engine.sampling import Sampling
     from core.service import Service
-    from core.task import Task
+    from core.task import Input, Task
     from demos.server import Login
     from finetune.data import Layout
 
@@ -159,11 +159,26 @@ def _answer_one(
     asked = application.input(text, **fields)
     if sys.stdout.isatty() and not as_json and not application.closed:
         _tell_cut(application.dropped(asked, max_new_tokens=length))
-        _show(application.stream(asked, drawn.sampling, max_new_tokens=length))
+        tell_empty(_show(application.stream(asked, drawn.sampling, max_new_tokens=length)), asked)
         return
     found = next(application.predict([asked], sampling=drawn.sampling, max_new_tokens=length))
     _tell_cut(found.dropped)
     typer.echo(dumped(found.model_dump()) if as_json else printable(_shown(found)))
+    tell_empty(found.text, asked)
+
+
+def tell_empty(text: str, asked: Input) -> None:
+    """An empty line alone would look as if nothing had happened; another choice may be what was meant."""
+    if text.strip():
+        return
+    others = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, field in type(asked).model_fields.items()
+        for value in get_args(field.annotation)
+        if isinstance(value, str) and value != getattr(asked, name)
+    ]
+    hint = f" Asked with {', '.join(others)} it may answer otherwise." if others else ""
+    typer.echo(f"The answer is empty: the model ended it at once.{hint}", err=True)
 
 
 def _tell_cut(characters: int) -> None:
@@ -257,8 +272,8 @@ def open_pages(
     pages.wait(built)
 
 
-def _show(texts: Iterable[str]) -> None:
-    """Print what grows as it grows."""
+def _show(texts: Iterable[str]) -> str:
+    """Print what grows as it grows; the whole of it."""
     said = ""
     for text in texts:
         going_on = text.startswith(said)
@@ -266,6 +281,7 @@ def _show(texts: Iterable[str]) -> None:
         print(added, end="", flush=True)
         said = text
     print()
+    return said
 
 
 def _shown(found: Prediction) -> str:

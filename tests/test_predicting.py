@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 
 import apps
+from commands.answering import tell_empty
 from core.adapters.lora import AdapterStack
 from core.adapters.passport import OperatingPoint
 from core.application import Application
@@ -268,3 +269,14 @@ def test_an_output_has_one_writer(engine, tmp_path):
     assert predict_file(application, source, output, progress=second) == 3
     assert said == [3]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_an_empty_answer_is_told_with_the_choices_left(capsys):
+    asked = apps.load("generation").input(text="name[The Mill], food[Italian]")
+    tell_empty("The Mill is Italian.", asked)
+    assert capsys.readouterr().err == ""
+    tell_empty(" ", asked)
+    told = capsys.readouterr().err
+    assert "empty" in told and "--mode complete" in told and "--mode continue" not in told
+    tell_empty("", apps.load("translation").input(text="hello"))
+    assert "empty" in capsys.readouterr().err
