@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 import typer
 
 from commands import folders
+from commands.fields import given, text_among
 from commands.options import (
     AdapterName,
     AnsweringDtype,
@@ -36,7 +37,7 @@ from commands.options import (
     sampling,
     the_task,
 )  # fmt: skip
-from core.errors import BadSetting, nearest
+from core.errors import BadSetting
 
 if TYPE_CHECKING:
     from core.application import Application, Prediction
@@ -78,13 +79,10 @@ def predict(
     dtype: AnsweringDtype = "auto",
 ) -> None:
     """Answer one text, or every row of a file or folder. Other fields by name: --passage TEXT"""
-    flags = list(context.args)
-    if text and text.startswith("--"):  # an unknown flag where the text would stand
-        flags.insert(0, text)
-        text = None
+    text, flags = text_among(text, context.args)
     known = [*option_names(context), "text"]
     about = the_task(task.partition("@")[0])
-    fields = _fields(flags, known, about, input is not None)
+    fields = given(flags, known, about, input is not None)
     if (text is None) == (input is None) or (input and not output):
         raise BadSetting("Give one text, or a file as --input and where to write it as --output.")
     opened = partial(_application, backbone, device, dtype, task, adapter)
@@ -191,24 +189,6 @@ def _application(
 ) -> Application[Any]:
     """The application that the options ask for, here or in a process of Ray's."""
     return open_service(backbone, device, dtype).application(task, adapter)
-
-
-def _fields(
-    flags: list[str], options: list[str], task: Task[Any], whole_file: bool
-) -> dict[str, str]:
-    """Fields of the input that were given by name; what is none is told before the backbone loads."""
-    from finetune import settings
-
-    found = settings.flags(flags, plain=True)
-    known = [] if whole_file else list(task.input.model_fields)
-    for name in found:
-        if name not in known:
-            allowed = f" and fields ({', '.join(known)})" if known else "; a file has its columns"
-            raise BadSetting(
-                f"Unknown flag --{name.replace('_', '-')}; allowed: options of predict{allowed}."
-                f"{nearest(name, [*known, *options])}"
-            )
-    return found
 
 
 def _check_files(task: Task[Any], rows: Rows) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import apps
 from commands.answering import tell_empty
+from commands.fields import text_among
 from core.adapters.lora import AdapterStack
 from core.adapters.passport import OperatingPoint
 from core.application import Application
@@ -280,3 +281,21 @@ def test_an_empty_answer_is_told_with_the_choices_left(capsys):
     assert "empty" in told and "--mode complete" in told and "--mode continue" not in told
     tell_empty("", apps.load("translation").input(text="hello"))
     assert "empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "typed, text, flags",
+    [
+        (("a b",), "a b", []),
+        (("a b", "--mode", "complete"), "a b", ["--mode", "complete"]),
+        (("--mode", "complete", "a b"), "a b", ["--mode", "complete"]),
+        (("--mode=complete", "a b"), "a b", ["--mode=complete"]),
+        (("--mode", "complete"), None, ["--mode", "complete"]),
+        (("--passage", "p", "a b", "--mode", "complete"), "a b", "--passage p --mode complete"),
+        (("--mode", "complete", "a", "b"), None, ["--mode", "complete", "a", "b"]),
+    ],
+    ids=str,
+)
+def test_fields_may_stand_before_the_text(typed, text, flags):
+    wanted = flags.split() if isinstance(flags, str) else flags
+    assert text_among(typed[0], typed[1:]) == (text, wanted)
