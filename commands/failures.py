@@ -31,6 +31,8 @@ def said(error: BaseException) -> str | None:
     text = (str(error).splitlines() or [""])[0]
     if isinstance(error, MemoryError) or any(words in text.lower() for words in _NO_MEMORY):
         return "Out of memory. Free some, or take less at once: fewer rows, a smaller backbone."
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return f"torch.compile failed: {text.rstrip('.')}. Begin again with --torch-compile false."
     if rust := _RUST.search(text):
         number = int(rust[1])
         return f"{os.strerror(number)}. {_WAYS_OUT.get(number, '')}".rstrip()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch._inductor.exc import InductorError
 
 from commands import failures
 from commands.options import printable
@@ -34,6 +35,10 @@ ROOT = Path(__file__).parent.parent
         (shutil.Error([("a", "b", "it moved"), ("c", "d", "it moved")]), "b: it moved"),
         (shutil.Error("Destination 'b' exists"), "Destination 'b' exists"),
         (MemoryError(), "Out of memory"),
+        (
+            InductorError(Exception("no compiler"), None),
+            "no compiler. Begin again with --torch-compile",
+        ),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …\nmore"),
             "Out of memory",

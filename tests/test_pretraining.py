@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def logged(folder: Path) -> list[dict]:
     """What does not depend on the clock."""
     lines = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
     return [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in lines]
+
+
+def test_a_compiled_run_learns_the_same_and_its_minutes_begin_after_compiling(
+    packed, tokenizer, tmp_path, monkeypatch
+):
+    """Traced and differentiated, but not made into C++, which takes half a minute."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    plain, _ = trained(packed, tokenizer, tmp_path / "plain")
+    compiled, folder = trained(packed, tokenizer, tmp_path / "compiled", torch_compile=True)
+    assert compiled.metrics["validation_loss"] == pytest.approx(
+        plain.metrics["validation_loss"], abs=1e-4
+    )
+    assert compiled.elapsed < compiled.seconds
+    rates = [line["learning_rate"] for line in logged(folder) if "learning_rate" in line]
+    assert rates == [line["learning_rate"] for line in logged(tmp_path / "plain") if "loss" in line]
 
 
 def stop_at(step: int):
