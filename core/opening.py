@@ -34,11 +34,13 @@ def open_service(
 ) -> Service:
     """All these tasks on one engine."""
     with quick_imports():
+        from core import hardware
         from core.backbone import packed
         from core.service import Service
 
         found = _loaded(backbone, device, dtype)
         packed.pack(found.model)
+        hardware.return_memory()
         return Service(found, tasks)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
+from core import hardware
 from core.adapters.lora import AdapterStack
+from core.engine import worker
 from core.engine.engine import Engine
 from core.engine.prompting import Encoded
 from core.engine.sampling import Greedy, Sample
+from core.engine.sequences import Request
 from core.errors import BadInput, BadSetting, Damaged, MissingAdapter
 
 PROMPTS = [[0, 40, 50], [0], [0, 60, 61, 62, 63, 64, 65, 66], [0, 70, 71]]
@@ -240,3 +244,16 @@ def test_lengths_out_of_range_are_refused(engine, length):
 def test_ways_to_sample_that_cannot_work_are_refused(values):
     with pytest.raises(BadSetting, match=f"{next(iter(values))} is .* it must be"):
         Sample(**values)
+
+
+def test_an_idle_engine_gives_memory_back_once(engine, monkeypatch):
+    returned, give = [], hardware.return_memory
+    monkeypatch.setattr(worker, "_PAUSE", 0.1)
+    monkeypatch.setattr(hardware, "return_memory", lambda: returned.append(give()))
+    for expected in (1, 2):
+        engine.submit(Request(adapter=None, prompt=(0, 40), max_new_tokens=2)).result(timeout=60)
+        end = time.monotonic() + 20
+        while len(returned) < expected and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.4)
+        assert len(returned) == expected

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from core import hardware
 from core.engine.batch import Outbox
 from core.errors import Closed, Overloaded
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from core.engine.row import Row
     from core.engine.scheduler import Scheduler
 
+_PAUSE = 2.0
+"""Seconds without work after which memory goes back to the system: what comes soon would want it again."""
 _started: list[tuple[threading.Thread, weakref.ref[Worker]]] = []
 
 
@@ -103,11 +106,18 @@ class Worker:
     def _fetch(self) -> bool:
         """Wait for work and take it; False once it is time to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._inbox or self._busy)
+            idle = not self._changed.wait_for(self._due, _PAUSE)
+        if idle:
+            hardware.return_memory()
+        with self._changed:
+            self._changed.wait_for(self._due)
             self.scheduler.waiting += self._inbox
             self._inbox = []
             self._changed.notify_all()
             return not self._stopped
+
+    def _due(self) -> bool:
+        return self._stopped or bool(self._inbox) or self._busy
 
     @property
     def _busy(self) -> bool:
