@@ -76,7 +76,7 @@ class Forward:
             options["position_ids"] = places.clamp(min=0).to(device)
         mask = torch.arange(columns) >= (columns - after)[:, None]
         kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
-        if (step := self._llama_step()) and (products := self.routing.products(keys, longest)):
+        if (products := self.routing.products(keys, longest)) and (step := self._llama_step()):
             given = ids.to(device), options["position_ids"], mask.to(device)
             if longest == 1 and cache is not None and cache.columns:
                 return step(*given, cache, products).float()
@@ -87,11 +87,13 @@ class Forward:
         return logits.float()
 
     def _llama_step(self) -> LlamaStep | None:
-        """For single tokens, where the model is a Llama and nobody looks into it."""
+        """Where the model is a Llama, and nobody looks into it or has cut it into shards."""
         model, adapted = self.backbone.model, self.routing.layers
+        if hooked(model):
+            return None
         if self._step is None or self._step[0] is not adapted:
             self._step = adapted, LlamaStep(model, adapted) if fits(model) else None
-        return self._step[1] if self._step[1] and not hooked(model) else None
+        return self._step[1]
 
     def _logits(self, ids: Tensor, mask: Tensor, kept: Tensor, options: dict[str, Any]) -> Tensor:
         model: Any = self.backbone.model
