@@ -89,11 +89,12 @@ class Forward:
     def _llama_step(self) -> LlamaStep | None:
         """Where the model is a Llama, and nobody looks into it or has cut it into shards."""
         model, adapted = self.backbone.model, self.routing.layers
-        if hooked(model):
-            return None
         if self._step is None or self._step[0] is not adapted:
-            self._step = adapted, LlamaStep(model, adapted) if fits(model) else None
-        return self._step[1]
+            suits = fits(model)
+            if suits and hooked(model):
+                return None
+            self._step = adapted, LlamaStep(model, adapted) if suits else None
+        return self._step[1] if self._step[1] and not hooked(model) else None
 
     def _logits(self, ids: Tensor, mask: Tensor, kept: Tensor, options: dict[str, Any]) -> Tensor:
         model: Any = self.backbone.model
