@@ -39,6 +39,8 @@ class Order:
     batch_size: int
     learning_rate: float
     dtype: str = "auto"
+    compiled: bool = False
+    """Whether ours and the tuned one are compiled by torch."""
     lora: dict[str, Any] = field(default_factory=dict)
 
 

@@ -97,7 +97,7 @@ def _trained(found: Measured, engine: Engine, task: str, data: str, before: int)
     shapes = plan.shapes()
     worst = max(range(len(shapes)), key=lambda n: shapes[n].rows * shapes[n].longest ** 1.2)
     engine.adapters.create("trial", settings.lora, seed=0)
-    with engine.adapters.training("trial") as model, sft.attention(engine.backbone, rows):
+    with engine.adapters.training("trial") as model, sft.operations(engine.backbone, rows):
         learned = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(learned, lr=1e-4, fused=True)
         for _ in range(_STEPS):

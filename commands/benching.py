@@ -66,9 +66,12 @@ def bench_pretrain(
     epochs: Epochs = 1,
     rounds: Rounds = 1,
     batch_size: BatchSize = 8,
+    compiled: Annotated[
+        bool, typer.Option("--torch-compile", help="Compile ours and the tuned Trainer.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Pre-training from random weights, with the tokenizer of a backbone: ours and the Trainer."""
+    """Pre-training from random weights: ours and the Trainer; the first step does not count."""
     from benchmarks.interleaved import Order
 
     folder = _folder(backbone)
@@ -81,6 +84,7 @@ def bench_pretrain(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=1e-3,
+        compiled=compiled,
     )
     _compare(order, ["quintet", "trainer", "trainer-tuned"], rounds, json)
 

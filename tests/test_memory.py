@@ -57,7 +57,7 @@ def test_what_is_forecast_for_a_long_row_is_what_it_keeps(backbone):
     settings = FinetuneSettings(bf16="off")
     kept = memory._kept(engine, plan_of(backbone, 160), settings)
     engine.adapters.create("one", seed=0)
-    with engine.adapters.training("one") as model, sft.attention(backbone, [Encoded([1], 0)]):
+    with engine.adapters.training("one") as model, sft.operations(backbone, [Encoded([1], 0)]):
         assert kept(Shape(1, 160, 1)) == pytest.approx(
             memory._saved(model, 160, settings), rel=0.05
         )

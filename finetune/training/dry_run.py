@@ -186,7 +186,7 @@ def _forecast(
     """Seconds of the whole run: steps, and evaluations on a few rows scaled up."""
     engine.adapters.create("trial", settings.lora, seed=0)
     try:
-        with engine.adapters.training("trial"), sft.attention(engine.backbone, batches.rows):
+        with engine.adapters.training("trial"), sft.operations(engine.backbone, batches.rows):
             step = statistics.median(_timed(engine, batches, n) for n in range(_PROBES))
         few = validation[:8]
         start = time.perf_counter()

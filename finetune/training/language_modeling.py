@@ -20,9 +20,9 @@ from core.backbone import Backbone
 from core.errors import BadData, BadSetting
 from finetune.settings import PretrainSettings
 from finetune.training import loop, optimizers, processes
-from finetune.training.attention import suited
 from finetune.training.checkpoint import State
 from finetune.training.progress import Progress
+from finetune.training.suited import suited
 
 if TYPE_CHECKING:
     from finetune.data.corpus import Corpus
@@ -153,7 +153,7 @@ def pretrain(
         )
     module: nn.Module = backbone.model
     module.to(hardware.pick_device(device))
-    with suited(backbone, length):
+    with suited(backbone, length, compiled=settings.torch_compile):
         state = loop.run(
             _job(backbone, corpus, settings, folder, windows),
             device=device,

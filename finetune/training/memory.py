@@ -98,7 +98,7 @@ def _kept(engine: Engine, plan: Plan, settings: FinetuneSettings) -> Callable[[S
     try:
         with (
             engine.adapters.training("probe") as model,
-            sft.attention(engine.backbone, plan.rows),
+            sft.operations(engine.backbone, plan.rows),
         ):
             found = [_saved(model, length, settings) for length in _PROBES]
     finally:

@@ -23,10 +23,10 @@ from finetune.evaluation.metrics.deciding import deciding_metric, selected
 from finetune.evaluation.scoring import measure, score
 from finetune.settings import FinetuneSettings
 from finetune.training import loop, optimizers
-from finetune.training.attention import suited
 from finetune.training.checkpoint import State
 from finetune.training.collation import Batch, Plan, answer_loss, share
 from finetune.training.progress import Progress
+from finetune.training.suited import suited
 
 NAME = "training"
 
@@ -59,16 +59,23 @@ def train(
     else:
         engine.adapters.create(NAME, settings.lora, seed=settings.seed)
     try:
-        with engine.adapters.training(NAME), attention(engine.backbone, training_set.rows):
+        with (
+            engine.adapters.training(NAME),
+            operations(engine.backbone, training_set.rows, compiled=settings.torch_compile),
+        ):
             job = _job(engine, training_set, settings, folder, start)
             return loop.run(job, device=device, resume=resume, begun=begun, report=report)
     finally:
         engine.adapters.delete(NAME)
 
 
-def attention(backbone: Backbone, rows: Sequence[Encoded]) -> AbstractContextManager[None]:
+def operations(
+    backbone: Backbone, rows: Sequence[Encoded], *, compiled: bool = False
+) -> AbstractContextManager[None]:
     """What suits the length that nine rows of ten do not exceed."""
-    return suited(backbone, sorted(len(row.input_ids) for row in rows)[int(0.9 * (len(rows) - 1))])
+    lengths = sorted(len(row.input_ids) for row in rows)
+    longest = lengths[int(0.9 * (len(rows) - 1))]
+    return suited(backbone, longest, compiled=compiled)
 
 
 def plan(rows: Sequence[Encoded], backbone: Backbone, settings: FinetuneSettings) -> Plan:
