@@ -21,10 +21,10 @@ _TRAINED = 16
 """Bytes of a weight that learns: itself, its gradient and AdamW's two moments, in fp32."""
 _PROBES = (16, 32, 48)
 """Tokens of the rows that are tried: what is kept of a row is quadratic in its length."""
-_BACKWARD, _BACKWARD_MIXED = 1.5, 2.0
+_BACKWARD, _BACKWARD_MIXED = 1.25, 1.65
 """Of what is kept for the backward pass: gradients of the layer in hand, and freed blocks that the allocator
-cannot fill again. Measured on mini and SmolLM2, where 1.48 to 1.60 was right, and 1.97 to 2.19 with bf16 products
-in a model of fp32, whose gradients take twice what it keeps."""
+cannot fill again. Measured on mini and SmolLM2: 0.9 to 1.4, and 1.3 to 2.1 with bf16 products in a model of
+fp32, whose gradients take twice what it keeps; the most with rows too long for attention of all scores at once."""
 _OVERHEAD = 64 * 2**20
 """Buffers of the product library and what the allocator does not give back: measured."""
 
