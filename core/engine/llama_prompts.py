@@ -80,32 +80,35 @@ class LlamaPrompts:
             one.reshape(rows, tokens, -1, self._step.size)
             for one in block.asking(self._normed(x, block.before), around.products)
         )
-        keys, values = self._turned(key, around), value.transpose(1, 2)
+        keys, values = turned(key, around.cos, around.sin), value.transpose(1, 2)
         if layer is not None:
             keys, values = layer.update(keys, values)
         # The heads of a group share keys: they are rows of one query.
-        asked = self._turned(query, around).view(rows, keys.shape[1], -1, self._step.size)
+        asked = turned(query, around.cos, around.sin).view(rows, keys.shape[1], -1, self._step.size)
         found = nn.functional.scaled_dot_product_attention(
             asked, keys, values, attn_mask=around.unseen
         )
         found = found.view(rows, -1, tokens, self._step.size).transpose(1, 2)
         block.out.add_to(x, found.reshape(rows * tokens, -1), around.products)
 
-    @staticmethod
-    def _turned(heads: Tensor, around: _Around) -> Tensor:
-        """(rows, heads, tokens, size) from (rows, tokens, heads, size), turned by their places."""
-        rows, tokens, number, size = heads.shape
-        made = heads.new_empty(rows, number, tokens, size)
-        places, half = made.transpose(1, 2), size // 2
-        first, second = heads[..., :half], heads[..., half:]
-        torch.mul(first, around.cos, out=places[..., :half])
-        places[..., :half].addcmul_(second, around.sin, value=-1)
-        torch.mul(second, around.cos, out=places[..., half:])
-        places[..., half:].addcmul_(first, around.sin)
-        return made
-
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         if x.dtype != torch.float32:
             return nn.functional.rms_norm(x, weight.shape, weight, self._step.eps)
         scales = x.square().mean(1, keepdim=True).add_(self._step.eps).rsqrt_()
         return (x * scales).mul_(weight)  # torch's own takes ten times as long in fp32
+
+
+def turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """(rows, heads, tokens, size) from (rows, tokens, heads, size), turned by their places.
+
+    `cos` and `sin` are (1 or rows, tokens, 1, half of a size).
+    """
+    rows, tokens, number, size = heads.shape
+    made = heads.new_empty(rows, number, tokens, size)
+    places, half = made.transpose(1, 2), size // 2
+    first, second = heads[..., :half], heads[..., half:]
+    torch.mul(first, cos, out=places[..., :half])
+    places[..., :half].addcmul_(second, sin, value=-1)
+    torch.mul(second, cos, out=places[..., half:])
+    places[..., half:].addcmul_(first, sin)
+    return made

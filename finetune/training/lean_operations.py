@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.engine.llama_prompts import turned
+
 _NORMS = {"LlamaRMSNorm", "MistralRMSNorm", "Qwen2RMSNorm", "Qwen3RMSNorm"}
 """Of transformers: one formula, and nothing but products reads what they give."""
 
@@ -42,7 +44,7 @@ class ShortAttention(torch.autograd.Function):
     """What the heads of every token find among the tokens before it, all scores at once.
 
     Queries are (rows, tokens, heads, size), keys and values (rows, tokens, groups, size); `cos` and
-    `sin` (1 or rows, tokens, 1, size) turn both by their places, `unseen` is added to the scores.
+    `sin` (1 or rows, tokens, 1, half of a size) turn both by their places, `unseen` is added to the scores.
     Returns (rows, tokens, heads · size).
     """
 
@@ -58,9 +60,9 @@ class ShortAttention(torch.autograd.Function):
         scaling: float,
     ) -> Tensor:
         rows, tokens, heads, size = query.shape
-        keys, values = _turned(key, cos, sin), value.transpose(1, 2)
+        keys, values = turned(key, cos, sin), value.transpose(1, 2)
         keys, values = (one.reshape(-1, tokens, size) for one in (keys, values))
-        asked = _turned(query, cos, sin).view(len(keys), -1, size)
+        asked = turned(query, cos, sin).view(len(keys), -1, size)
         scores = torch.bmm(asked, keys.mT).float().mul_(scaling)
         scores.view(rows, heads, tokens, tokens).add_(unseen)
         shares = scores.softmax(-1).to(query.dtype)
@@ -81,22 +83,9 @@ class ShortAttention(torch.autograd.Function):
         dasked = torch.bmm(dscores, keys).view(rows, heads, tokens, size)
         dkeys = torch.bmm(dscores.mT, asked).view(rows, -1, tokens, size)
         dquery, dkey = (
-            _turned(one.transpose(1, 2), cos, -sin).transpose(1, 2) for one in (dasked, dkeys)
+            turned(one.transpose(1, 2), cos, -sin).transpose(1, 2) for one in (dasked, dkeys)
         )
         return dquery, dkey, dvalues.view(rows, -1, tokens, size).transpose(1, 2), *[None] * 4
-
-
-def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """(rows, heads, tokens, size) from (rows, tokens, heads, size), turned by their places."""
-    rows, tokens, number, size = heads.shape
-    made = heads.new_empty(rows, number, tokens, size)
-    places, half = made.transpose(1, 2), size // 2
-    first, second = heads[..., :half], heads[..., half:]
-    torch.mul(first, cos, out=places[..., :half])
-    places[..., :half].addcmul_(second, sin, value=-1)
-    torch.mul(second, cos, out=places[..., half:])
-    places[..., half:].addcmul_(first, sin)
-    return made
 
 
 def _computes_in(x: Tensor) -> torch.dtype:
