@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -190,14 +191,16 @@ def _carry_out(request: Request[Any], splits: Splits[Any], wanted: Wanted) -> No
     if not wanted.from_base:
         start = finetuning.warm_start(request.task, engine, request.settings)
         request = replace(request, start=start)
-    for line in processes.by_first(lambda: finetuning.look(request, engine, splits).lines()):
+    rows = finetuning.encoded(request, engine, splits)
+    look = functools.partial(finetuning.look, request, engine, splits, rows=rows)
+    for line in processes.by_first(lambda: look().lines()):
         screen.print(printable(line), markup=False)
     if wanted.dry_run:
         return
     if wanted.seeds:
         _each_seed(request, engine, wanted.seeds, screen, install=wanted.install)
         return
-    run = finetuning.finetune(request, engine, splits, screen)
+    run = finetuning.finetune(request, engine, splits, screen, rows=rows)
     if processes.first():
         _conclude(run, wanted.install)
 

@@ -123,7 +123,14 @@ class FinetuneSettings(LoopSettings):
     """Rows of the split that picked nothing, scored at the end; 0 leaves that to `evaluate`."""
     max_bad_fraction: float = Field(0.01, ge=0, le=1)
     """The share of rows that may be left out because they cannot be used."""
+    split_seed: int | None = Field(None, ge=0)
+    """Draws the rows that are set aside or scored; without it `seed` does."""
     lora: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def splitting(self) -> int:
+        """The seed that draws rows."""
+        return self.seed if self.split_seed is None else self.split_seed
 
 
 S = TypeVar("S", bound=Settings)

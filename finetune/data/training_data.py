@@ -92,14 +92,14 @@ def gather(request: Request[In]) -> Splits[In]:
     digest = train.digest
     if all(_picks(request, source) for source in request.sources):
         validation = read_examples(task, request.sources, split="validation", **read)
-        validation, _ = _at_most(validation, task, settings.max_eval_rows, settings.seed)
+        validation, _ = _at_most(validation, task, settings.max_eval_rows, settings.splitting)
     else:
         wanted = max(_LEAST_HELD_OUT, train.rows // 10)
         train, validation = hold_out(
             train,
             task,
             min(settings.max_eval_rows, wanted),
-            seed=settings.seed,
+            seed=settings.splitting,
             by_row=bool(request.test),
         )
     scored = request.test or tuple(s for s in request.sources if _scored(s))
@@ -107,7 +107,7 @@ def gather(request: Request[In]) -> Splits[In]:
     if not scored or not settings.max_test_rows:
         return Splits(train, validation, empty, digest)
     test = read_test(task, scored, **read)
-    test, _ = _at_most(test, task, settings.max_test_rows, settings.seed)
+    test, _ = _at_most(test, task, settings.max_test_rows, settings.splitting)
     return Splits(train, validation, test, digest)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from core import store
 from core.adapters import registry
 from core.adapters.passport import Passport, read_passport
 from core.engine.engine import Engine
+from core.engine.prompting import Encoded
 from core.errors import BadSetting, Busy, Mismatch, MissingAdapter
 from core.task import In, Task
 from finetune.data import layout_of
@@ -62,25 +64,40 @@ def warm_start(task: Task[Any], engine: Engine, settings: FinetuneSettings) -> P
     return folder
 
 
-def look(request: Request[In], engine: Engine, splits: Splits[In]) -> dry_run.Preview:
-    """What the run would learn and cost."""
-    request = _fitted(request, engine)
-    rows = dry_run.encode(request.task, splits.train.examples, engine.backbone, request.settings)
+def encoded(request: Request[In], engine: Engine, splits: Splits[In]) -> list[Encoded]:
+    """Token rows of what is to be learned."""
+    return dry_run.encode(request.task, splits.train.examples, engine.backbone, request.settings)
+
+
+def look(
+    request: Request[In], engine: Engine, splits: Splits[In], *, rows: Sequence[Encoded] = ()
+) -> dry_run.Preview:
+    """What the run would learn and cost; `rows` as for `finetune`."""
     return dry_run.preview(
         request.task,
         splits.train,
         splits.validation.examples,
-        rows,
+        rows or encoded(request, engine, splits),
         engine,
-        request.settings,
+        _fitted(request, engine).settings,
     )
 
 
-def finetune(request: Request[In], engine: Engine, splits: Splits[In], console: Console) -> Run:
-    """Train, score once on the test rows, and write adapter, passport, card and plot."""
+def finetune(
+    request: Request[In],
+    engine: Engine,
+    splits: Splits[In],
+    console: Console,
+    *,
+    rows: Sequence[Encoded] = (),
+) -> Run:
+    """Train, score once on the test rows, and write adapter, passport, card and plot.
+
+    `rows` spares encoding again what `encoded` gave.
+    """
     request, task = _fitted(request, engine), request.task
-    encoded = dry_run.encode(task, splits.train.examples, engine.backbone, request.settings)
-    rows = dry_run.learnable(encoded, request.settings.max_bad_fraction)
+    rows = rows or encoded(request, engine, splits)
+    rows = dry_run.learnable(rows, request.settings.max_bad_fraction)
     batches = sft.plan(rows, engine.backbone, request.settings)
     memory.must_fit(memory.forecast(engine, batches, request.settings), engine)
     folder = processes.by_first(

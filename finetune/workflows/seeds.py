@@ -46,14 +46,15 @@ def finetune_all(
 ) -> tuple[Path, list[Run]]:
     """One run a seed, in `seed-N` of one folder, and `seeds.json` with the spread of all values.
 
-    Each seed draws its own order, initial weights and held-out rows; the test rows are the same.
+    Each seed draws its own order and initial weights; held-out and test rows are the same.
     """
     from finetune.workflows.finetuning import finetune
 
     folder = request.output or store.new_run(RUNS, request.task.name, "seeds")
     runs = []
     for seed in seeds:
-        settings = request.settings.model_copy(update={"seed": seed})
+        update = {"seed": seed, "split_seed": request.settings.splitting}
+        settings = request.settings.model_copy(update=update)
         one = replace(request, settings=settings, output=folder / f"seed-{seed}")
         runs.append(finetune(one, engine, gather(one), console))
     spreads = spread([run.passport.metrics for run in runs])
