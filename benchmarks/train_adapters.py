@@ -118,7 +118,6 @@ FURTHER: Mapping[str, Mapping[str, Sequence[Part]]] = {
             Part(path="sentiment/sst2", rows=18_000, keep=five_words),
             Part(path=OWN_SENTIMENT),
         ),
-        "translation": ENGLISH["translation"],
     },
     "gemma3": {
         "sentiment": (

@@ -390,3 +390,21 @@ def test_the_seed_that_validated_best_is_told(tmp_path, backbone):
     assert best.folder.name == f"seed-{seed}"
     assert best.best == max(run.best for run in runs)
     assert run_folder("sentiment", request.output, resume=True) == request.output
+
+
+def test_seeds_are_compared_on_the_same_rows(tmp_path):
+    alone, other = asked(tmp_path, settings={"seed": 3}), asked(tmp_path, settings={"seed": 5})
+    assert gather(alone).validation != gather(other).validation
+    one, two = (asked(tmp_path, settings={"seed": seed, "split_seed": 3}) for seed in (3, 5))
+    assert gather(one).validation == gather(two).validation == gather(alone).validation
+
+
+def test_rows_that_were_encoded_need_not_be_encoded_again(tmp_path, backbone, monkeypatch):
+    request, engine = asked(tmp_path, settings={"max_steps": 2}), Engine(backbone)
+    splits = gather(request)
+    rows = finetuning.encoded(request, engine, splits)
+    expected = finetuning.look(request, engine, splits)
+    monkeypatch.delattr(dry_run, "encode")
+    seen = finetuning.look(request, engine, splits, rows=rows)
+    assert seen.token_lengths == expected.token_lengths
+    assert finetuning.finetune(request, engine, splits, QUIET, rows=rows).best is not None
