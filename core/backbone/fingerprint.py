@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from core import store
 
@@ -31,7 +32,11 @@ _REMEMBERED = ("truncation", "padding")
 _PIECE = 1 << 20
 """Values that are in fp32 at a time: an embedding of a large vocabulary is half a gigabyte."""
 _MOST = 200
-"""Files whose digest is kept."""
+"""Digests that are kept."""
+_BESIDE = (".json", ".txt", ".model", ".jinja")
+"""Endings of the files beside the weights that a tokenizer is made of."""
+_hashes: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, str]] = WeakKeyDictionary()
+"""Of tokenizers that were hashed: how many tokens they had then, and the hash."""
 
 
 def fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -46,9 +51,22 @@ def of_files(
 ) -> str:
     """The same for a model that came unchanged from these files, in whatever dtype.
 
-    Weights are read once; later calls recognise the files by size and time of change.
+    Weights and tokenizer are read once; later calls recognise their files by size and time of change.
     """
-    return _with(_remembered(paths), model.config, tokenizer)
+    import tokenizers
+    import transformers
+
+    weights = _kept(_about(paths), lambda: _digest_of_files(sorted(paths)))
+    beside = [one for one in paths[0].parent.iterdir() if one.suffix in _BESIDE]
+    made_by = f"transformers {transformers.__version__}, tokenizers {tokenizers.__version__}"
+    structure = hashlib.sha256(_structure(model.config)).hexdigest()
+    both = _kept(
+        f"{_about([*paths, *beside])}; {made_by}; {structure}",
+        lambda: f"{_with(weights, model.config, tokenizer)} {hash_tokenizer(tokenizer)}",
+    )
+    mark, of_tokenizer = both.split()
+    _hashes[tokenizer] = (len(tokenizer), of_tokenizer)
+    return mark
 
 
 def _digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
@@ -74,16 +92,24 @@ def _digest_of_files(paths: Sequence[Path]) -> str:
 
 def hash_tokenizer(tokenizer: PreTrainedTokenizerBase) -> str:
     """16 hex digits over everything that decides how a text becomes tokens."""
-    return hashlib.sha256(_rules(tokenizer)).hexdigest()[:16]
+    tokens, known = _hashes.get(tokenizer, (-1, ""))
+    if tokens != len(tokenizer):
+        known = hashlib.sha256(_rules(tokenizer)).hexdigest()[:16]
+        _hashes[tokenizer] = (len(tokenizer), known)
+    return known
 
 
 def _with(weights: str, configuration: Any, tokenizer: PreTrainedTokenizerBase) -> str:
-    values = configuration.to_dict()
-    structure = {key: values[key] for key in _STRUCTURE if values.get(key) is not None}
     digest = hashlib.sha256(weights.encode())
-    digest.update(json.dumps(structure, sort_keys=True, default=str).encode())
+    digest.update(_structure(configuration))
     digest.update(_rules(tokenizer))
     return digest.hexdigest()[:16]
+
+
+def _structure(configuration: Any) -> bytes:
+    values = configuration.to_dict()
+    structure = {key: values[key] for key in _STRUCTURE if values.get(key) is not None}
+    return json.dumps(structure, sort_keys=True, default=str).encode()
 
 
 def _rules(tokenizer: PreTrainedTokenizerBase) -> bytes:
@@ -96,14 +122,19 @@ def _rules(tokenizer: PreTrainedTokenizerBase) -> bytes:
     return json.dumps(rules, sort_keys=True, ensure_ascii=False).encode()
 
 
-def _remembered(paths: Sequence[Path]) -> str:
-    """The digest of weight files, kept in `$QUINTET_HOME/fingerprints.json`."""
+def _about(paths: Iterable[Path]) -> str:
+    """Where files lie, how large they are and when they were changed."""
     stats = [(path.resolve(), path.stat()) for path in sorted(paths)]
-    key = "; ".join(f"{path} {about.st_size} {about.st_mtime_ns}" for path, about in stats)
+    return "; ".join(f"{path} {about.st_size} {about.st_mtime_ns}" for path, about in stats)
+
+
+def _kept(key: str, make: Callable[[], str]) -> str:
+    """What `make` gave for `key`, kept in `$QUINTET_HOME/fingerprints.json`."""
     memory = store.home() / "fingerprints.json"
     known = _read(memory)
     if key not in known:
-        known[key] = _digest_of_files([path for path, _ in stats])
+        made = make()
+        known = {**_read(memory), key: made}
         with suppress(OSError):  # a home that cannot be written: read again next time
             store.write_json(memory, dict(list(known.items())[-_MOST:]))
     return known[key]
