@@ -16,6 +16,7 @@ from core import backbone as backbones
 from core import store
 from core.adapters.lora import AdapterStack
 from core.application import Application
+from core.backbone import fingerprint as identity
 from core.engine.engine import Engine
 from core.errors import BadSetting, Damaged, MissingBackbone
 
@@ -121,6 +122,23 @@ def test_truncation_and_padding_saved_with_a_tokenizer_change_nothing(backbone, 
     assert odd.fingerprint == backbones.load(saved).fingerprint
 
 
+def test_a_tokenizer_is_hashed_again_only_where_its_files_changed(backbone, saved, monkeypatch):
+    first = backbones.load(saved)
+    with monkeypatch.context() as patched:
+        patched.delattr(identity, "_rules")
+        again = backbones.load(saved)
+        assert (again.fingerprint, again.tokenizer_hash) == (
+            backbone.fingerprint,
+            first.tokenizer_hash,
+        )
+    _with_rules(saved, normalizer={"type": "Lowercase"})
+    other = backbones.load(saved)
+    assert other.fingerprint != first.fingerprint
+    assert other.tokenizer_hash != first.tokenizer_hash
+    other.tokenizer.add_tokens(["<|more|>"])
+    assert other.tokenizer_hash != backbones.load(saved).tokenizer_hash
+
+
 @pytest.mark.parametrize("lacking", ["bos_token", "pad_token"])
 def test_a_tokenizer_without_a_special_token_answers(backbone, saved, lacking):
     path = saved / "tokenizer_config.json"
@@ -158,7 +176,7 @@ def test_weights_are_read_once_for_their_fingerprint(saved, monkeypatch):
 
     first = backbones.load(saved)
     known = json.loads((store.home() / "fingerprints.json").read_text())
-    assert len(known) == 1
+    assert len(known) == 2  # of the weights, and of the whole with its tokenizer
 
     def read_again(paths: object) -> str:
         raise AssertionError("the weights were read again")
