@@ -246,6 +246,7 @@ class _Loop(Generic[Batch]):
             self._save()
 
     def _validate(self) -> None:
+        hardware.return_memory()  # what the steps took: validation imports and needs its own
         metrics = processes.by_first(self.job.validate, self.job.model)
         value = self.job.value(metrics)
         self.state.metrics = metrics
