@@ -37,8 +37,8 @@ a task begins with is scored first, and stays where half a minute makes nothing 
 _LABELS = {"max_eval_rows": 64, "max_test_rows": 64}
 """Labels are cheap to score, and one of 16 is a coin that falls: more rows choose, and more judge."""
 _GOING_ON = 0.25
-"""Share of the rate at which an adapter that tells labels goes on: three seeds of 25 steps moved the accuracy of
-sentiment by -6, -6 and +3 points at the whole rate, by +1, 0 and +2 at this one (docs/experiments.md)."""
+"""Share of the rate at which an adapter that tells labels goes on: two seeds of 25 steps and one of half a
+minute moved the accuracy of sentiment by -6, -6 and +3 points at the whole rate, by +1, 0 and +2 at this one."""
 Samples = Callable[[str, str], Path]
 """Task name and split → the file of bundled rows."""
 
