@@ -129,6 +129,12 @@ class Products:
 
     tokens = 1
     """Of each row."""
+    factors: Sequence[Factors | None] = ()
+    """By the places of layers; of all adapters, side by side."""
+
+    def spans(self, rows: int) -> list[tuple[int, int]]:
+        """First and last rank of each row's own adapter among the factors."""
+        return [(0, 0)] * rows
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
         """Of the layer at a place: onto y (rows · tokens, out), from x (rows · tokens, in)."""
@@ -139,10 +145,15 @@ class _Same(Products):
 
     def __init__(self, stack: Stack, key: str, *, single: bool) -> None:
         factors = stack.alone(key)
-        self._factors = _quick(factors) if single else factors
+        self.factors = _quick(factors) if single else factors
+        ranks = stack.places[key]
+        self._span = (0, ranks.stop - ranks.start)
+
+    def spans(self, rows: int) -> list[tuple[int, int]]:
+        return [self._span] * rows
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        if factors := self._factors[place]:
+        if factors := self.factors[place]:
             factors.add(y, x)
 
 
@@ -172,11 +183,17 @@ class _Masked(Products):
     """One token a row: every row times all factors, without those of other adapters."""
 
     def __init__(self, stack: Stack, rows: Sequence[str | None], device: torch.device) -> None:
-        self._factors = _quick(stack.factors)
+        self.factors = _quick(stack.factors)
         self._blocked = stack.blocked(rows, device)
+        none = slice(0, 0)
+        ranks = [stack.places[key] if key is not None else none for key in rows]
+        self._spans = [(one.start, one.stop) for one in ranks]
+
+    def spans(self, rows: int) -> list[tuple[int, int]]:
+        return self._spans
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        if factors := self._factors[place]:
+        if factors := self.factors[place]:
             factors.add(y, x, self._blocked)
 
 

@@ -1,12 +1,15 @@
-"""Linear layers in bf16 whose weights lie in the blocks that the CPU multiplies, for answering.
+"""Linear layers for answering on a CPU: in bf16 packed for it, in fp32 multiplied by a kernel of our own.
 
 torch's bf16 product of a few tokens on a CPU puts the whole weight into oneDNN's blocks anew, each
 time: 39 ms a token of SmolLM2 instead of 27, 56 instead of 35 for a prompt of 50. What `torch.compile`
 does once for a model that it freezes is done here without it: weights packed, one operation called.
+In fp32 the weights stay as they lie, for `core.kernels`.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -41,37 +44,75 @@ class PackedLinear(FrozenLinear):
 
 
 class PlainLinear(nn.Linear):
-    """A head that is the embeddings too, which cannot be packed: read from its left for a few tokens."""
+    """A layer in fp32, or a head in bf16 that is the embeddings too: read as it lies for a few tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if (torch.is_grad_enabled() and x.requires_grad) or self.bias is not None:
+        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
             return super().forward(x)
         flat = x.reshape(-1, self.in_features)
-        return product(flat, self.weight).view(*x.shape[:-1], self.out_features)
+        y = product(flat, self.weight).view(*x.shape[:-1], self.out_features)
+        return y if self.bias is None else y.add_(self.bias)
 
 
-_FEW = 64
-"""Tokens for which a weight is quicker as the left factor, which oneDNN takes as it lies."""
+PLAIN = (nn.Linear, PlainLinear)
+"""Whose weight lies as it was."""
+FEW = 12
+"""Tokens for which the kernel of our own is quicker than torch's product in fp32."""
+_FEW_HALF = 64
+"""Tokens for which a weight in bf16 is quicker as the left factor, which oneDNN takes as it lies."""
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
-    """y (tokens, out) from x (tokens, in) and a weight (out, in) in bf16 on a CPU, as it lies."""
-    if len(x) == 1:
-        return torch.mv(weight, x[0])[None]
-    if len(x) <= _FEW:
-        return torch.mm(weight, x.t()).t().contiguous()
+    """y (tokens, out) from x (tokens, in) and a weight (out, in), as it lies."""
+    if _by_kernel(x, weight):
+        y = x.new_zeros(len(x), len(weight))
+        add_product(y, x, weight)
+        return y
+    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and len(x) <= _FEW_HALF:
+        one = len(x) == 1
+        return torch.mv(weight, x[0])[None] if one else torch.mm(weight, x.t()).t().contiguous()
     return nn.functional.linear(x, weight)
 
 
+def add_product(y: Tensor, x: Tensor, weight: Tensor) -> None:
+    """Onto y (tokens, out), in its place."""
+    if _by_kernel(x, weight):
+        from core.kernels import products
+
+        products.add(y, x.contiguous(), weight)
+    else:
+        y.addmm_(x, weight.t())
+
+
+def _by_kernel(x: Tensor, weight: Tensor) -> bool:
+    few = len(x) <= FEW and x.dtype == weight.dtype == torch.float32
+    return few and weight.device.type == "cpu" and weight.is_contiguous() and compiles()
+
+
+def for_kernels(layer: nn.Linear) -> bool:
+    """Whether kernels can read a layer as it lies: a weight in fp32 on a CPU, and no bias."""
+    if type(layer) not in PLAIN or layer.bias is not None:
+        return False
+    weight = layer.weight
+    return weight.dtype == torch.float32 and weight.device.type == "cpu" and compiles()
+
+
+@cache
+def compiles() -> bool:
+    """Whether numba is here, which takes a quarter of a second to import and is so only looked for."""
+    return find_spec("numba") is not None
+
+
 def pack(model: Any) -> None:
-    """Pack the linear layers of a model in bf16 on a CPU that multiplies bf16; leave any other alone."""
-    if model.dtype != torch.bfloat16 or model.device.type != "cpu" or not possible():
+    """Prepare the linear layers of a model on a CPU, in fp32 or, where that multiplies it, in bf16."""
+    half = model.dtype == torch.bfloat16
+    if model.device.type != "cpu" or not (possible() if half else compiles()):
         return
     head = model.get_output_embeddings()
     tied = head is not None and head.weight is model.get_input_embeddings().weight
     for name in [name for name, layer in model.named_modules() if type(layer) is nn.Linear]:
         layer: Any = model.get_submodule(name)
-        if layer is head and tied:
+        if not half or (layer is head and tied):
             layer.__class__ = PlainLinear
         else:
             model.set_submodule(name, PackedLinear(layer))
@@ -80,11 +121,11 @@ def pack(model: Any) -> None:
 def unpack(model: Any) -> None:
     """As before `pack`, so that it can be trained through or saved."""
     changed = [name for name, layer in model.named_modules() if isinstance(layer, PackedLinear)]
-    head = model.get_output_embeddings()
-    if isinstance(head, PlainLinear):
-        head.__class__ = nn.Linear  # type: ignore[assignment]
+    for layer in model.modules():
+        if isinstance(layer, PlainLinear):
+            layer.__class__ = nn.Linear
     for name in changed:
-        layer: Any = model.get_submodule(name)
+        layer = model.get_submodule(name)
         with torch.inference_mode(False):
             plain = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
             plain.weight = nn.Parameter(layer.weight, requires_grad=False)

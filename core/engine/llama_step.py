@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +22,7 @@ from core.backbone.int8 import Int8Linear, scaled
 
 if TYPE_CHECKING:
     from core.adapters.stacked import Products
+    from core.engine.compiled_step import CompiledStep
     from core.engine.cache import RowCache
 
 _READING = (
@@ -30,27 +32,22 @@ _READING = (
     ("mlp.down_proj",),
 )
 """Linear layers of a block; those in a line read the same."""
-_KNOWN = (nn.Linear, Int8Linear, packed.PackedLinear, packed.PlainLinear)
+_KNOWN = (*packed.PLAIN, Int8Linear, packed.PackedLinear)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Linears:
+class Linears:
     """Frozen layers that read the same, and their places among all layers with adapters; None without."""
 
     layers: tuple[Any, ...]
     places: tuple[int | None, ...]
     int8: bool
-    together: Tensor | None
-    """Their weights (out of all, in), where these lie beside one another."""
 
     def __call__(self, x: Tensor, products: Products) -> list[Tensor]:
         """y (rows, out) of each layer from x (rows, in), each row with its own adapter."""
         if self.int8:
             flat, sizes = scaled(x.float())
             found = [one.finished(flat, sizes).to(x.dtype) for one in self.layers]
-        elif self.together is not None:
-            every = _product(x, self.together, None)
-            found = [*every.split([one.out_features for one in self.layers], dim=1)]
         else:
             found = [_made(x, one) for one in self.layers]
         for place, y in zip(self.places, found, strict=True):
@@ -61,13 +58,10 @@ class _Linears:
     def add_to(self, y: Tensor, x: Tensor, products: Products) -> None:
         """Onto y (rows, out) what the only layer makes of x (rows, in)."""
         (layer,), (place,) = self.layers, self.places
-        if type(layer) is not nn.Linear or layer.bias is not None:
+        if type(layer) not in packed.PLAIN or layer.bias is not None:
             y.add_(self(x, products)[0])
             return
-        if len(x) == 1:
-            y[0].addmv_(layer.weight, x[0])
-        else:
-            y.addmm_(x, layer.weight.t())
+        packed.add_product(y, x, layer.weight)
         if place is not None:
             products.add(place, y, x)
 
@@ -79,23 +73,34 @@ class Block:
     before: Tensor
     between: Tensor
     """Weights of the two norms."""
-    asking: _Linears
-    out: _Linears
-    growing: _Linears
-    down: _Linears
+    asking: Linears
+    out: Linears
+    growing: Linears
+    down: Linears
+
+    @property
+    def linears(self) -> tuple[Linears, ...]:
+        """In their order."""
+        return self.asking, self.out, self.growing, self.down
 
 
 class LlamaStep:
-    """The weights of a model, laid out for single tokens; they stay those of the model."""
+    """The weights of a model, laid out for single tokens; they stay those of the model.
+
+    A few rows in fp32 on a CPU are left to `CompiledStep`.
+    """
 
     def __init__(self, model: Any, adapted: Sequence[Any]) -> None:
         self._model = model
         config = model.config
         places = {id(layer): place for place, layer in enumerate(adapted)}
         self.blocks = [_block(layer, places) for layer in model.model.layers]
-        self._heads = config.num_key_value_heads
-        self.group = config.num_attention_heads // self._heads
+        self.heads = config.num_key_value_heads
+        self.group = config.num_attention_heads // self.heads
         self.size = model.model.layers[0].self_attn.head_dim
+        self.turning = config.num_attention_heads + self.heads
+        """Heads of queries and of keys."""
+        self.parts = config.num_attention_heads, self.heads, self.heads
         self.eps = float(config.rms_norm_eps)
         self.embedding: Any = _base(model.model.embed_tokens)
         self.norm: Any = model.model.norm.weight
@@ -109,6 +114,8 @@ class LlamaStep:
 
         `mask` (rows, columns) tells which columns hold a token.
         """
+        if len(ids) <= packed.FEW and self._compiled:
+            return self._compiled(ids, places, mask, cache, products)
         x: Tensor = self.embedding(ids[:, 0])
         cos, sin = self.turned(x, places)
         turn = (self._same * cos + self._swapped * sin).to(x.dtype)
@@ -118,6 +125,17 @@ class LlamaStep:
             grown, up = block.growing(self._normed(x, block.between), products)
             block.down.add_to(x, nn.functional.silu(grown, inplace=True).mul_(up), products)
         return self.head(self._normed(x, self.norm), products)[0]
+
+    @cached_property
+    def _compiled(self) -> CompiledStep | None:
+        """By kernels, where all weights are in fp32 on a CPU, without biases, as they lie."""
+        every = (*(one for block in self.blocks for one in block.linears), self.head)
+        layers = [layer for one in every for layer in one.layers]
+        if not all(packed.for_kernels(one) for one in layers):
+            return None
+        from core.engine.compiled_step import CompiledStep
+
+        return CompiledStep(self)
 
     def turned(self, x: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines (rows, tokens, size of a head) by which places turn, like x."""
@@ -134,7 +152,7 @@ class LlamaStep:
     ) -> None:
         """Add to x (rows, hidden) what its tokens find in the cache."""
         turn, seen = around
-        rows, heads, size = len(x), self._heads, self.size
+        rows, heads, size = len(x), self.heads, self.size
         query, key, value = block.asking(self._normed(x, block.before), products)
         turned = torch.bmm(key.view(rows, heads, size), turn)
         keys, values = layer.update(turned[:, :, None], value.view(rows, heads, 1, size))
@@ -171,17 +189,9 @@ def hooked(model: Any) -> bool:
 
 
 def _made(x: Tensor, layer: Any) -> Tensor:
-    if type(layer) is nn.Linear:
-        return _product(x, layer.weight, layer.bias)
+    if type(layer) in packed.PLAIN and layer.bias is None:
+        return packed.product(x, layer.weight)
     return layer.product(x) if isinstance(layer, packed.PackedLinear) else layer(x)
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if len(x) > 1:
-        return nn.functional.linear(x, weight, bias)
-    if bias is None:
-        return torch.mv(weight, x[0])[None]
-    return torch.addmv(bias, weight, x[0])[None]
 
 
 def _block(layer: Any, places: dict[int, int]) -> Block:
@@ -198,34 +208,13 @@ def _block(layer: Any, places: dict[int, int]) -> Block:
     )
 
 
-def _linears(modules: Sequence[Any], places: dict[int, int]) -> _Linears:
+def _linears(modules: Sequence[Any], places: dict[int, int]) -> Linears:
     layers = tuple(_base(one) for one in modules)
-    return _Linears(
+    return Linears(
         layers=layers,
         places=tuple(places.get(id(one)) for one in modules),
         int8=all(isinstance(one, Int8Linear) for one in layers),
-        together=_beside_one_another(layers),
     )
-
-
-def _beside_one_another(layers: Sequence[Any]) -> Tensor | None:
-    """Store the weights of layers that read the same by columns, in one matrix; None where it pays not.
-
-    In fp32 on a CPU a row times such a matrix adds up long columns instead of many short sums: 15
-    instead of 13.5 GB/s. A wide matrix has long sums already. The parameters keep values and shape.
-    """
-    if any(type(one) is not nn.Linear or one.bias is not None for one in layers):
-        return None
-    weights = [one.weight for one in layers]
-    first, tall = weights[0], sum(map(len, weights)) >= weights[0].shape[1]
-    if first.device.type != "cpu" or first.dtype != torch.float32 or not tall:
-        return None
-    with torch.inference_mode(False):  # training may go on with them
-        found = torch.cat([one.data for one in weights])
-        found = found.t().contiguous().t()
-        for weight, part in zip(weights, found.split([*map(len, weights)]), strict=True):
-            weight.data = part
-    return found
 
 
 def _base(module: Any) -> nn.Module:
