@@ -27,6 +27,8 @@ _PROMPT = 50
 _BYTES = 2**28
 """Of the matrix that bandwidth is measured with."""
 _ROWS = (1, 8)
+_STEPS = 4
+"""One after another, as a text is written."""
 
 
 class Decoding:
@@ -105,7 +107,8 @@ def measure(
         for dtype, system in systems.items():
             note(dtype, "floor of a step", reading * system.bytes)
             for rows in _ROWS:
-                note(dtype, f"step, {rows} rows", _seconds(partial(system.step, rows)))
+                for _ in range(_STEPS):
+                    note(dtype, f"step, {rows} rows", _seconds(partial(system.step, rows)))
             note(dtype, "floor of a prompt", multiplying * system.flops)
             note(dtype, "first token", _seconds(partial(system.first, turn)))
     return dict(least)

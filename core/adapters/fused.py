@@ -15,6 +15,8 @@ import torch
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
 
+from core.backbone.packed import PLAIN
+
 
 class LoraProduct(torch.autograd.Function):
     """y (…, out) of x (…, in): `x Wᵀ + b + scaling · (x Aᵀ) Bᵀ`; W (out, in) and b are frozen."""
@@ -58,7 +60,7 @@ def _fits(layer: Linear, key: str) -> bool:
     """Plain LoRA on a plain linear layer: no dropout, no DoRA, no bias of its own."""
     return (
         type(layer) is Linear
-        and type(layer.get_base_layer()) is nn.Linear
+        and type(layer.get_base_layer()) in PLAIN
         and key in layer.lora_A
         and not layer.merged
         and not layer.use_dora.get(key, False)

@@ -39,6 +39,11 @@ class Int8Linear(FrozenLinear):
         whole = (value / scales[:, None]).round_().to(torch.int8)
         self._product: Product = (Fbgemm if fbgemm_here() else Dequantized)(whole, scales)
 
+    @property
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """The weight in int8 (out, in), and what its rows are multiplied with for whole inputs (out,)."""
+        return self._product.whole()
+
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
             raise BadSetting("Layers in int8 cannot be trained through. Load the backbone in fp32.")
@@ -83,6 +88,10 @@ class Product(Protocol):
         """In fp32 (out, in)."""
         ...
 
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """As it is (out, in), and its scales (out,) for inputs that are whole numbers."""
+        ...
+
 
 class Fbgemm:
     """The only place that knows torch's quantized operations, which torch means to replace."""
@@ -105,6 +114,10 @@ class Fbgemm:
         found: Tensor = self._packed.unpack()[0].dequantize()
         return found
 
+    def whole(self) -> tuple[Tensor, Tensor]:
+        found: Any = self._packed.unpack()[0]
+        return found.int_repr(), found.q_per_channel_scales().float() * self._scale
+
 
 class Dequantized:
     """The same numbers anywhere, without the speed."""
@@ -118,6 +131,9 @@ class Dequantized:
 
     def weight(self) -> Tensor:
         return self._whole.float() * self._scales[:, None]
+
+    def whole(self) -> tuple[Tensor, Tensor]:
+        return self._whole, self._scales / self._most
 
 
 def quantize(model: nn.Module) -> None:

@@ -90,11 +90,9 @@ def _by_kernel(x: Tensor, weight: Tensor) -> bool:
 
 
 def for_kernels(layer: nn.Linear) -> bool:
-    """Whether kernels can read a layer as it lies: a weight in fp32 on a CPU, and no bias."""
-    if type(layer) not in PLAIN or layer.bias is not None:
-        return False
-    weight = layer.weight
-    return weight.dtype == torch.float32 and weight.device.type == "cpu" and compiles()
+    """Whether kernels can read a weight as it lies: in fp32 on a CPU."""
+    weight = layer.weight if type(layer) in PLAIN else None
+    return weight is not None and weight.dtype == torch.float32 and weight.device.type == "cpu"
 
 
 @cache
@@ -123,7 +121,7 @@ def unpack(model: Any) -> None:
     changed = [name for name, layer in model.named_modules() if isinstance(layer, PackedLinear)]
     for layer in model.modules():
         if isinstance(layer, PlainLinear):
-            layer.__class__ = nn.Linear
+            layer.__class__ = nn.Linear  # type: ignore[assignment]
     for name in changed:
         layer = model.get_submodule(name)
         with torch.inference_mode(False):

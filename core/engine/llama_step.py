@@ -22,8 +22,8 @@ from core.backbone.int8 import Int8Linear, scaled
 
 if TYPE_CHECKING:
     from core.adapters.stacked import Products
-    from core.engine.compiled_step import CompiledStep
     from core.engine.cache import RowCache
+    from core.engine.compiled_step import CompiledStep
 
 _READING = (
     ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -33,6 +33,8 @@ _READING = (
 )
 """Linear layers of a block; those in a line read the same."""
 _KNOWN = (*packed.PLAIN, Int8Linear, packed.PackedLinear)
+_FEW_WHOLE = 2
+"""Rows in int8 for which kernels are quicker than fbgemm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,12 @@ class Linears:
             if place is not None:
                 products.add(place, y, x)
         return found
+
+    @property
+    def for_kernels(self) -> bool:
+        """Whether kernels can read them all: in int8, or in fp32 as they lie, and without biases."""
+        there = all(packed.for_kernels(one) or isinstance(one, Int8Linear) for one in self.layers)
+        return packed.compiles() and there and all(one.bias is None for one in self.layers)
 
     def add_to(self, y: Tensor, x: Tensor, products: Products) -> None:
         """Onto y (rows, out) what the only layer makes of x (rows, in)."""
@@ -87,7 +95,7 @@ class Block:
 class LlamaStep:
     """The weights of a model, laid out for single tokens; they stay those of the model.
 
-    A few rows in fp32 on a CPU are left to `CompiledStep`.
+    A few rows in fp32 or int8 on a CPU are left to `CompiledStep`.
     """
 
     def __init__(self, model: Any, adapted: Sequence[Any]) -> None:
@@ -105,6 +113,7 @@ class LlamaStep:
         self.embedding: Any = _base(model.model.embed_tokens)
         self.norm: Any = model.model.norm.weight
         self.head = _linears([model.lm_head], {})
+        self._few = _FEW_WHOLE if self.head.int8 else packed.FEW
         self._same, self._swapped = _turns(self.size, self.norm.device)
 
     def __call__(
@@ -114,7 +123,7 @@ class LlamaStep:
 
         `mask` (rows, columns) tells which columns hold a token.
         """
-        if len(ids) <= packed.FEW and self._compiled:
+        if len(ids) <= self._few and self._compiled:
             return self._compiled(ids, places, mask, cache, products)
         x: Tensor = self.embedding(ids[:, 0])
         cos, sin = self.turned(x, places)
@@ -128,10 +137,9 @@ class LlamaStep:
 
     @cached_property
     def _compiled(self) -> CompiledStep | None:
-        """By kernels, where all weights are in fp32 on a CPU, without biases, as they lie."""
+        """By kernels, where these can read all weights."""
         every = (*(one for block in self.blocks for one in block.linears), self.head)
-        layers = [layer for one in every for layer in one.layers]
-        if not all(packed.for_kernels(one) for one in layers):
+        if not all(one.for_kernels for one in every):
             return None
         from core.engine.compiled_step import CompiledStep
 

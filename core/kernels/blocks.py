@@ -1,8 +1,8 @@
 """A block of a Llama for single tokens, but for what they find in the cache: two calls instead of thirty.
 
-A linear layer that several read together is their weights below one another. What adapters add comes as
-`firsts` A (ranks, in) and `seconds` B (ranks, out), one for each layer, and `spans` (rows, 2): the ranks of
-each row's own adapter, from the first up to the last. All in fp32 but weights, which may be int8.
+A layer is (weight, scales, most) as in `products`, the weights of linear layers that read the same below one
+another; `parts` are what adapters add to each of these: `firsts` A (ranks, in) and `seconds` B (ranks, out), in
+fp32, and `spans` (rows, 2) are the ranks of each row's own adapter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from core.kernels.products import add_product, compiled, dot
+from core.kernels.products import compiled, dot, onto
 
 
 @compiled
@@ -26,39 +26,46 @@ def normed(x: Any, weight: Any, eps: Any) -> Any:
 
 
 @compiled
-def _adapt(y: Any, x: Any, firsts: Any, seconds: Any, spans: Any) -> None:
-    start = 0
-    for place in range(len(firsts)):
-        first, second = firsts[place], seconds[place]
+def _adapt(y: Any, x: Any, parts: Any, spans: Any) -> None:
+    start, (firsts, seconds) = 0, parts
+    for first, second in zip(firsts, seconds):  # noqa: B905 - numba has no strict
         end = start + second.shape[1]
         if len(first):
             for t in range(len(x)):
                 for rank in range(spans[t, 0], spans[t, 1]):
-                    hidden, row, onto = dot(x[t], first[rank]), second[rank], y[t, start:end]
+                    hidden, row, some = dot(x[t], first[rank]), second[rank], y[t, start:end]
                     for o in range(len(row)):
-                        onto[o] += hidden * row[o]
+                        some[o] += hidden * row[o]
         start = end
 
 
 @compiled
-def _linear(y: Any, x: Any, layer: Any, spans: Any, threads: Any) -> None:
-    """Onto y (rows, out) what a layer, (weight, scales, firsts, seconds), makes of x (rows, in)."""
-    weight, scales, firsts, seconds = layer
-    add_product(y, x, weight, scales, threads)
-    _adapt(y, x, firsts, seconds, spans)
+def _linear(y: Any, x: Any, adapted: Any, spans: Any, threads: Any) -> None:
+    """Onto y (rows, out) what an adapted layer, (layer, parts), makes of x (rows, in)."""
+    layer, parts = adapted
+    onto(y, x, layer, threads)
+    _adapt(y, x, parts, spans)
 
 
 @compiled
-def linear(x: Any, layer: Any, spans: Any, threads: Any) -> Any:
-    """y (rows, out) that a layer makes of x (rows, in)."""
-    y = np.zeros((len(x), len(layer[0])), np.float32)
-    _linear(y, x, layer, spans, threads)
+def linear(x: Any, adapted: Any, spans: Any, threads: Any) -> Any:
+    """y (rows, out) that an adapted layer makes of x (rows, in)."""
+    y = np.zeros((len(x), len(adapted[0][0])), np.float32)
+    _linear(y, x, adapted, spans, threads)
     return y
 
 
 @compiled
 def asked(
-    x: Any, norm: Any, layer: Any, spans: Any, cos: Any, sin: Any, turning: Any, eps: Any, threads: Any
+    x: Any,
+    norm: Any,
+    layer: Any,
+    spans: Any,
+    cos: Any,
+    sin: Any,
+    turning: Any,
+    eps: Any,
+    threads: Any,
 ) -> Any:
     """Queries, keys and values (rows, all sizes) of x (rows, hidden); the first `turning` heads turned.
 
@@ -78,7 +85,15 @@ def asked(
 
 @compiled
 def grown(
-    x: Any, found: Any, out: Any, norm: Any, growing: Any, down: Any, spans: Any, eps: Any, threads: Any
+    x: Any,
+    found: Any,
+    out: Any,
+    norm: Any,
+    growing: Any,
+    down: Any,
+    spans: Any,
+    eps: Any,
+    threads: Any,
 ) -> None:
     """Onto x (rows, hidden) what follows from `found` (rows, in) in the cache."""
     _linear(x, found, out, spans, threads)

@@ -4,20 +4,23 @@ It reads the weight once, row after row, at the speed of the memory, and multipl
 tokens while it lies in the cache. MKL's products read a weight of this size at two thirds of that speed
 for one token, and take three times as long for eight, for which it lays the weight out anew.
 
-`weight` is (out, in) in fp32 or int8, `scales` (out,) what its rows are to be multiplied with, or empty.
+A `weight` is (out, in). In fp32 its `scales` are empty and its `most` is 0; in int8 `scales` (out,) are what
+its rows are multiplied with, and tokens are put into whole numbers up to `most` as `core.backbone.int8` does.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 import torch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from torch import Tensor
 
 _AHEAD = 4
@@ -32,18 +35,21 @@ _INEXACT = {"reassoc", "contract"}
 """Sums in any order, and products added unrounded; infinities and NaN stay what they are."""
 
 
-def compiled(function: Any = None, **options: Any) -> Any:
+def compiled(function: Callable[..., Any], *, parallel: bool = False) -> Any:
     """For this processor at the first call, and kept for the next process where a folder may be written."""
-    if function is None:
-        return lambda found: compiled(found, **options)
-    options |= {"fastmath": _INEXACT, "nogil": True}
+    options: Any = {"fastmath": _INEXACT, "nogil": True, "parallel": parallel}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba finds no such folder
         return numba.njit(**options)(function)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+def shared(function: Callable[..., Any]) -> Any:
+    """`compiled`, its `prange` done by several threads."""
+    return compiled(function, parallel=True)
+
+
+@intrinsic
 def _fetch(typing: Any, values: Any, place: Any) -> Any:
     """Ask for a number of an array, which will be wanted soon, into the second-level cache."""
 
@@ -63,11 +69,10 @@ def _fetch(typing: Any, values: Any, place: Any) -> Any:
 def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
     p = q = r = s = numba.float32(0)
     for i in range(len(row)):
-        w = numba.float32(row[i])
-        p += a[i] * w
-        q += b[i] * w
-        r += c[i] * w
-        s += d[i] * w
+        p += a[i] * row[i]
+        q += b[i] * row[i]
+        r += c[i] * row[i]
+        s += d[i] * row[i]
     return p, q, r, s
 
 
@@ -75,9 +80,8 @@ def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
 def _two(a: Any, b: Any, row: Any) -> Any:
     p = q = numba.float32(0)
     for i in range(len(row)):
-        w = numba.float32(row[i])
-        p += a[i] * w
-        q += b[i] * w
+        p += a[i] * row[i]
+        q += b[i] * row[i]
     return p, q
 
 
@@ -86,24 +90,38 @@ def dot(a: Any, row: Any) -> Any:
     """Of two vectors."""
     p = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * numba.float32(row[i])
+        p += a[i] * row[i]
     return p
 
 
 @compiled
-def _some(y: Any, x: Any, weight: Any, scales: Any, start: Any, end: Any) -> None:
+def _whole_dot(a: Any, row: Any) -> Any:
+    p = numba.int32(0)
+    for i in range(len(row)):
+        product = numba.int32(numba.int32(a[i]) * numba.int32(row[i]))
+        p = numba.int32(p + product)  # numba would go on in 64 bits
+    return p
+
+
+@compiled
+def _soon(weight: Any, row: Any, left: Any, right: Any) -> None:
+    """Fetch what lies between two columns of a row that will be wanted."""
+    flat, start = weight.reshape(-1), row * weight.shape[1]
+    end = min(start + right, len(flat))
+    for place in range(start + left, end, _LINE // weight.itemsize):
+        _fetch(flat, place)  # type: ignore[call-arg]
+
+
+@compiled
+def _some(y: Any, x: Any, weight: Any, start: Any, end: Any) -> None:
     """Onto y the outputs from `start` to `end`."""
-    tokens, width, flat = len(x), weight.shape[1], weight.reshape(-1)
-    fours, line = tokens - tokens % 4, _LINE // weight.itemsize
-    scale = numba.float32(1)
+    tokens, width = len(x), weight.shape[1]
+    fours = tokens - tokens % 4
     for left in range(0, width, _TILE):
         right = min(width, left + _TILE)
         for o in range(start, end):
-            soon = (o + _AHEAD) * width
-            for place in range(soon + left, min(soon + right, len(flat)), line):
-                _fetch(flat, place)
-            if len(scales):
-                scale = scales[o]
+            if tokens > 1:  # the processor itself keeps up with one
+                _soon(weight, o + _AHEAD, left, right)
             row = weight[o, left:right]
             for t in range(0, fours, 4):
                 p, q, r, s = _four(
@@ -113,32 +131,82 @@ def _some(y: Any, x: Any, weight: Any, scales: Any, start: Any, end: Any) -> Non
                     x[t + 3, left:right],
                     row,
                 )
-                y[t, o] += p * scale
-                y[t + 1, o] += q * scale
-                y[t + 2, o] += r * scale
-                y[t + 3, o] += s * scale
+                y[t, o] += p
+                y[t + 1, o] += q
+                y[t + 2, o] += r
+                y[t + 3, o] += s
             if tokens % 4 >= 2:
                 p, q = _two(x[fours, left:right], x[fours + 1, left:right], row)
-                y[fours, o] += p * scale
-                y[fours + 1, o] += q * scale
+                y[fours, o] += p
+                y[fours + 1, o] += q
             if tokens % 2:
-                y[tokens - 1, o] += dot(x[tokens - 1, left:right], row) * scale
-
-
-@compiled(parallel=True)
-def _shared(y: Any, x: Any, weight: Any, scales: Any, parts: Any) -> None:
-    each = -(-len(weight) // parts)
-    for part in numba.prange(parts):
-        _some(y, x, weight, scales, part * each, min(len(weight), (part + 1) * each))
+                y[tokens - 1, o] += dot(x[tokens - 1, left:right], row)
 
 
 @compiled
-def add_product(y: Any, x: Any, weight: Any, scales: Any, threads: Any) -> None:
-    """Onto y (tokens, out) the product of x (tokens, in), all fp32, and a weight."""
-    if threads == 1 or weight.size < _SMALL:
-        _some(y, x, weight, scales, 0, len(weight))
-    else:
-        _shared(y, x, weight, scales, threads)
+def _some_whole(y: Any, x: Any, sizes: Any, weight: Any, scales: Any, start: Any, end: Any) -> None:
+    """The same of a weight in int8, from tokens in whole numbers."""
+    for o in range(start, end):
+        for t in range(len(x)):
+            y[t, o] += numba.float32(_whole_dot(x[t], weight[o])) * scales[o] * sizes[t]
+
+
+@compiled
+def _whole(x: Any, most: Any) -> Any:
+    """Tokens in whole numbers from -most to most, and the largest absolute value of each."""
+    found, sizes = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
+    for t in range(len(x)):
+        size = np.finfo(np.float32).tiny
+        for i in range(x.shape[1]):
+            size = max(size, abs(x[t, i]))
+        sizes[t] = size
+        for i in range(x.shape[1]):
+            found[t, i] = np.rint(x[t, i] / size * most)
+    return found, sizes
+
+
+@shared
+def _shared(y: Any, x: Any, weight: Any, threads: Any) -> None:
+    each = -(-len(weight) // threads)
+    for part in numba.prange(threads):
+        _some(y, x, weight, part * each, min(len(weight), (part + 1) * each))
+
+
+@shared
+def _shared_whole(y: Any, x: Any, sizes: Any, weight: Any, scales: Any, threads: Any) -> None:
+    each = -(-len(weight) // threads)
+    for part in numba.prange(threads):
+        end = min(len(weight), (part + 1) * each)
+        _some_whole(y, x, sizes, weight, scales, part * each, end)
+
+
+def add_product(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
+    """Onto y (tokens, out) the product of x (tokens, in), both fp32, and a weight."""
+
+
+@overload(add_product)
+def _add_product(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> Any:
+    def real(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
+        if threads == 1 or weight.size < _SMALL:
+            _some(y, x, weight, 0, len(weight))
+        else:
+            _shared(y, x, weight, threads)
+
+    def whole(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
+        tokens, sizes = _whole(x, most)
+        if threads == 1 or weight.size < _SMALL:
+            _some_whole(y, tokens, sizes, weight, scales, 0, len(weight))
+        else:
+            _shared_whole(y, tokens, sizes, weight, scales, threads)
+
+    return whole if weight.dtype == types.int8 else real
+
+
+@compiled
+def onto(y: Any, x: Any, layer: Any, threads: Any) -> None:
+    """`add_product` of a layer (weight, scales, most)."""
+    weight, scales, most = layer
+    add_product(y, x, weight, scales, most, threads)
 
 
 class Threads:
@@ -155,7 +223,8 @@ class Threads:
 
     def __enter__(self) -> int:
         self._alone.acquire()
-        number = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+        most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        number = min(torch.get_num_threads(), most)
         numba.set_num_threads(number)
         return number
 
@@ -164,10 +233,15 @@ class Threads:
 
 
 THREADS = Threads()
-_NONE = torch.empty(0).numpy()
+_NONE = np.empty(0, np.float32)
+
+
+def real(weight: Tensor) -> tuple[Any, Any, np.float32]:
+    """A layer of a weight (out, in) in fp32."""
+    return weight.detach().numpy(), _NONE, np.float32(0)
 
 
 def add(y: Tensor, x: Tensor, weight: Tensor) -> None:
     """Onto y (tokens, out) the product of x (tokens, in) and a weight (out, in), all fp32 and contiguous."""
     with THREADS as threads:
-        add_product(y.numpy(), x.numpy(), weight.detach().numpy(), _NONE, threads)
+        onto(y.numpy(), x.numpy(), real(weight), threads)
