@@ -42,6 +42,14 @@ def test_a_product_is_that_of_torch(tokens, width, out, threads):
     torch.testing.assert_close(y, expected, atol=2e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("tokens", [1, 3, 4])
+def test_a_product_in_bf16_is_that_of_its_numbers(tokens, threads):
+    torch.manual_seed(tokens)
+    x, weight = torch.randn(tokens, 1200).bfloat16(), torch.randn(96, 1200).bfloat16()
+    expected = (x.float() @ weight.float().t()).bfloat16()
+    torch.testing.assert_close(packed.product(x, weight), expected, atol=2e-4, rtol=0.01)
+
+
 def test_what_is_no_number_stays_none():
     x, weight = torch.ones(5, 64), torch.ones(3, 64)
     x[1, 7], weight[2, 9] = float("nan"), float("inf")

@@ -57,35 +57,41 @@ class PlainLinear(nn.Linear):
 PLAIN = (nn.Linear, PlainLinear)
 """Whose weight lies as it was."""
 FEW = 12
-"""Tokens for which the kernel of our own is quicker than torch's product in fp32."""
-_FEW_HALF = 64
+"""Tokens for which kernels are quicker than torch's product in fp32."""
+_FEW_HALF = 4
+"""In bf16."""
+_LEFT = 64
 """Tokens for which a weight in bf16 is quicker as the left factor, which oneDNN takes as it lies."""
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """y (tokens, out) from x (tokens, in) and a weight (out, in), as it lies."""
     if _by_kernel(x, weight):
-        y = x.new_zeros(len(x), len(weight))
-        add_product(y, x, weight)
-        return y
-    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and len(x) <= _FEW_HALF:
-        one = len(x) == 1
-        return torch.mv(weight, x[0])[None] if one else torch.mm(weight, x.t()).t().contiguous()
+        y = torch.zeros(len(x), len(weight))
+        _add(y, x.float(), weight)
+        return y.to(x.dtype)
+    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and len(x) <= _LEFT:
+        return torch.mm(weight, x.t()).t().contiguous()
     return nn.functional.linear(x, weight)
 
 
 def add_product(y: Tensor, x: Tensor, weight: Tensor) -> None:
     """Onto y (tokens, out), in its place."""
-    if _by_kernel(x, weight):
-        from core.kernels import products
-
-        products.add(y, x.contiguous(), weight)
+    if weight.dtype == torch.float32 and _by_kernel(x, weight):
+        _add(y, x, weight)
     else:
         y.addmm_(x, weight.t())
 
 
+def _add(y: Tensor, x: Tensor, weight: Tensor) -> None:
+    from core.kernels import products
+
+    products.add(y, x.contiguous(), weight)
+
+
 def _by_kernel(x: Tensor, weight: Tensor) -> bool:
-    few = len(x) <= FEW and x.dtype == weight.dtype == torch.float32
+    most = {torch.float32: FEW, torch.bfloat16: _FEW_HALF}.get(weight.dtype, 0)
+    few = len(x) <= most and x.dtype == weight.dtype
     return few and weight.device.type == "cpu" and weight.is_contiguous() and compiles()
 
 

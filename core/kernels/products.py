@@ -4,8 +4,9 @@ It reads the weight once, row after row, at the speed of the memory, and multipl
 tokens while it lies in the cache. MKL's products read a weight of this size at two thirds of that speed
 for one token, and take three times as long for eight, for which it lays the weight out anew.
 
-A `weight` is (out, in). In fp32 its `scales` are empty and its `most` is 0; in int8 `scales` (out,) are what
-its rows are multiplied with, and tokens are put into whole numbers up to `most` as `core.backbone.int8` does.
+A `weight` is (out, in). In fp32, or in bf16 as unsigned whole numbers of its bits, its `scales` are empty and
+its `most` is 0; in int8 `scales` (out,) are what its rows are multiplied with, and tokens are put into whole
+numbers up to `most` as `core.backbone.int8` does.
 """
 
 from __future__ import annotations
@@ -65,14 +66,30 @@ def _fetch(typing: Any, values: Any, place: Any) -> Any:
     return types.void(values, place), generate
 
 
+def _wide(number: Any) -> Any:
+    """A number of a weight in fp32."""
+
+
+@overload(_wide)
+def _widened(number: Any) -> Any:
+    def half(number: Any) -> Any:
+        return np.uint32(np.uint32(number) << np.uint32(16)).view(np.float32)
+
+    def real(number: Any) -> Any:
+        return number
+
+    return half if number == types.uint16 else real
+
+
 @compiled
 def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
     p = q = r = s = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * row[i]
-        q += b[i] * row[i]
-        r += c[i] * row[i]
-        s += d[i] * row[i]
+        w = _wide(row[i])
+        p += a[i] * w
+        q += b[i] * w
+        r += c[i] * w
+        s += d[i] * w
     return p, q, r, s
 
 
@@ -80,8 +97,9 @@ def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
 def _two(a: Any, b: Any, row: Any) -> Any:
     p = q = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * row[i]
-        q += b[i] * row[i]
+        w = _wide(row[i])
+        p += a[i] * w
+        q += b[i] * w
     return p, q
 
 
@@ -90,7 +108,7 @@ def dot(a: Any, row: Any) -> Any:
     """Of two vectors."""
     p = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * row[i]
+        p += a[i] * _wide(row[i])
     return p
 
 
@@ -237,11 +255,14 @@ _NONE = np.empty(0, np.float32)
 
 
 def real(weight: Tensor) -> tuple[Any, Any, np.float32]:
-    """A layer of a weight (out, in) in fp32."""
-    return weight.detach().numpy(), _NONE, np.float32(0)
+    """A layer of a weight (out, in) in fp32 or bf16."""
+    numbers = weight.detach()
+    if numbers.dtype == torch.bfloat16:
+        numbers = numbers.view(torch.uint16)
+    return numbers.numpy(), _NONE, np.float32(0)
 
 
 def add(y: Tensor, x: Tensor, weight: Tensor) -> None:
-    """Onto y (tokens, out) the product of x (tokens, in) and a weight (out, in), all fp32 and contiguous."""
+    """Onto y (tokens, out) the product of x (tokens, in), both fp32, and a weight (out, in); all contiguous."""
     with THREADS as threads:
         onto(y.numpy(), x.numpy(), real(weight), threads)
