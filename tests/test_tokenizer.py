@@ -117,3 +117,18 @@ def test_bytes_per_token_are_counted_per_language(tokenizer):
     }
     assert tokenizers.bytes_per_token(tokenizer, []) == {}
     assert tokenizers.bytes_per_token(tokenizer, [""]) == {"en": 0.0}
+
+
+def test_copies_in_python_of_what_the_backend_holds_are_dropped(tmp_path):
+    from transformers import GemmaTokenizer
+
+    vocabulary = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3, "▁": 4, "a": 5, "b": 6, "ab": 7}
+    made = GemmaTokenizer(vocab=vocabulary, merges=[("a", "b")])
+    made.save_pretrained(tmp_path / "one")
+    found = tokenizers.load(tmp_path / "one")
+    assert not found._vocab and not found._merges
+    assert found.get_vocab() == made.get_vocab()
+    assert ids_of(found, "ab b") == ids_of(made, "ab b")
+    found.save_pretrained(tmp_path / "two")
+    again = tokenizers.load(tmp_path / "two")
+    assert again.backend_tokenizer.to_str() == found.backend_tokenizer.to_str()

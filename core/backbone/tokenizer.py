@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import hardware
 from core.errors import BadSetting, MissingBackbone
 
 if TYPE_CHECKING:
@@ -98,7 +99,21 @@ def load(folder: str | Path, *, gguf_file: str = "") -> PreTrainedTokenizerBase:
     if backend := getattr(tokenizer, "backend_tokenizer", None):
         backend.no_truncation()
         backend.no_padding()
+        _drop_copies(tokenizer)
     return tokenizer
+
+
+def _drop_copies(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Vocabulary and merges that transformers keeps beside those of the backend: 200 MiB of Gemma's.
+
+    Nothing reads them once the backend is made, but what some tokenizers write of their own.
+    """
+    if "save_vocabulary" in vars(type(tokenizer)):
+        return
+    for name in ("_vocab", "_merges"):
+        if name in vars(tokenizer):
+            setattr(tokenizer, name, type(vars(tokenizer)[name])())
+    hardware.return_memory()
 
 
 def bytes_per_token(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> dict[str, float]:
