@@ -16,6 +16,7 @@ ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu \
     QUINTET_API_KEYS=/run/secrets/keys.txt \
     HF_HUB_OFFLINE=1 \
     HF_HOME=/tmp/huggingface \
+    NUMBA_CACHE_DIR=/tmp/numba \
     PYTHONDONTWRITEBYTECODE=1
 
 WORKDIR /opt/quintet

@@ -32,7 +32,7 @@ def threads(request):
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("tokens", [1, 2, 3, 4, 7, 8, 12])
+@pytest.mark.parametrize("tokens", [1, 2, 3, 4, 5, 7, 8, 13, 24])
 @pytest.mark.parametrize(("width", "out"), [(576, 96), (1200, 33), (17, 5), (40, 1000)])
 def test_a_product_is_that_of_torch(tokens, width, out, threads):
     torch.manual_seed(tokens)
@@ -40,14 +40,6 @@ def test_a_product_is_that_of_torch(tokens, width, out, threads):
     expected = y + x @ weight.t()
     products.add(y, x, weight)
     torch.testing.assert_close(y, expected, atol=2e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("tokens", [1, 3, 4])
-def test_a_product_in_bf16_is_that_of_its_numbers(tokens, threads):
-    torch.manual_seed(tokens)
-    x, weight = torch.randn(tokens, 1200).bfloat16(), torch.randn(96, 1200).bfloat16()
-    expected = (x.float() @ weight.float().t()).bfloat16()
-    torch.testing.assert_close(packed.product(x, weight), expected, atol=2e-4, rtol=0.01)
 
 
 def test_what_is_no_number_stays_none():
@@ -89,7 +81,7 @@ def test_torch_keeps_the_number_of_threads_it_was_given():
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("tokens", [1, 12, 13])
+@pytest.mark.parametrize("tokens", [1, 24, 25])
 def test_a_layer_in_fp32_computes_what_it_did(tokens, bias):
     torch.manual_seed(tokens)
     layer = nn.Linear(48, 80, bias=bias)
@@ -201,8 +193,15 @@ def test_a_row_alone_writes_what_it_writes_among_others(dtype, backbone, tmp_pat
     engine.close()
 
 
-def test_without_numba_torch_does_it(engine, monkeypatch):
-    monkeypatch.setattr(packed, "compiles", lambda: False)
-    packed.pack(engine.backbone.model)
-    assert not any(isinstance(one, packed.PlainLinear) for one in engine.backbone.model.modules())
-    assert llama_step.LlamaStep(engine.backbone.model, [])._compiled is None
+def test_without_kernels_torch_does_it(engine, monkeypatch, caplog):
+    def broken(*given):
+        raise RuntimeError("LLVM is another one\nand more")
+
+    monkeypatch.setattr(products, "add", broken)
+    packed.compiles.cache_clear()
+    try:
+        assert answered(engine, ("a",))
+        assert llama_step.LlamaStep(engine.backbone.model, [])._compiled is None
+        assert caplog.messages == ["Kernels cannot be compiled here: LLVM is another one"]
+    finally:
+        packed.compiles.cache_clear()

@@ -94,11 +94,11 @@ class Routing:
             if self.active != before:
                 self.switch(before)
 
-    def products(self, keys: Sequence[str | None], tokens: int) -> Products | None:
+    def products(self, keys: Sequence[str | None], counts: Sequence[int]) -> Products | None:
         """What so many tokens of each row add to `layers`; None where the model itself must route them."""
         if any(map(self.group, keys)) or (self.peft is not None and not self.layers):
             return None
-        return self._stacked.products(self.layers, keys, tokens)
+        return self._stacked.products(self.layers, keys, counts)
 
     def release(self, key: str) -> None:
         """One request less holds the adapter; it goes if it was the last one waited for."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
@@ -127,8 +127,8 @@ class Stack:
 class Products:
     """What the adapters of some rows add to the layers: nothing, for rows without any."""
 
-    tokens = 1
-    """Of each row."""
+    starts: Sequence[int] = ()
+    """Where the tokens of each row begin among all, and where those of the last one end."""
     factors: Sequence[Factors | None] = ()
     """By the places of layers; of all adapters, side by side."""
 
@@ -137,7 +137,7 @@ class Products:
         return [(0, 0)] * rows
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        """Of the layer at a place: onto y (rows · tokens, out), from x (rows · tokens, in)."""
+        """Of the layer at a place: onto y (tokens of all rows, out), from x (tokens of all rows, in)."""
 
 
 class _Same(Products):
@@ -161,7 +161,6 @@ class _Runs(Products):
     """Rows of one adapter after another, each multiplied with its own factors."""
 
     def __init__(self, stack: Stack, rows: Sequence[str | None]) -> None:
-        self._rows = len(rows)
         self._runs: list[tuple[int, int, list[Factors | None]]] = []
         start = 0
         for key, same in groupby(rows):
@@ -171,11 +170,11 @@ class _Runs(Products):
             start = end
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        if x.shape[0] != self._rows * self.tokens:
+        if x.shape[0] != self.starts[-1]:
             raise RuntimeError("A layer of this model mixes the tokens of different rows.")
         for start, end, all_factors in self._runs:
             if factors := all_factors[place]:
-                part = slice(start * self.tokens, end * self.tokens)
+                part = slice(self.starts[start], self.starts[end])
                 factors.add(y[part], x[part])
 
 
@@ -221,7 +220,7 @@ class Stacked:
 
         What the layers computed before comes back at the end.
         """
-        products = self.products(layers, rows, tokens)
+        products = self.products(layers, rows, [tokens] * len(rows))
         if self._forwards is None or self._forwards[0] is not products:
             made = [_forward(layer, place, products) for place, layer in enumerate(layers)]
             self._forwards = products, made
@@ -237,10 +236,12 @@ class Stacked:
                 else:
                     layer.__dict__["forward"] = forward
 
-    def products(self, layers: Sequence[Any], rows: Sequence[str | None], tokens: int) -> Products:
+    def products(
+        self, layers: Sequence[Any], rows: Sequence[str | None], counts: Sequence[int]
+    ) -> Products:
         """What these rows add, of so many tokens each."""
-        products = self._known(layers, tuple(rows), single=tokens == 1)
-        products.tokens = tokens
+        products = self._known(layers, tuple(rows), single=max(counts) == 1)
+        products.starts = [0, *accumulate(counts)]
         return products
 
     def _known(

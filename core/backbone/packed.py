@@ -8,6 +8,7 @@ In fp32 the weights stay as they lie, for `core.kernels`.
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -56,10 +57,8 @@ class PlainLinear(nn.Linear):
 
 PLAIN = (nn.Linear, PlainLinear)
 """Whose weight lies as it was."""
-FEW = 12
+FEW = 24
 """Tokens for which kernels are quicker than torch's product in fp32."""
-_FEW_HALF = 4
-"""In bf16."""
 _LEFT = 64
 """Tokens for which a weight in bf16 is quicker as the left factor, which oneDNN takes as it lies."""
 
@@ -67,9 +66,9 @@ _LEFT = 64
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """y (tokens, out) from x (tokens, in) and a weight (out, in), as it lies."""
     if _by_kernel(x, weight):
-        y = torch.zeros(len(x), len(weight))
-        _add(y, x.float(), weight)
-        return y.to(x.dtype)
+        y = x.new_zeros(len(x), len(weight))
+        add_product(y, x, weight)
+        return y
     if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and len(x) <= _LEFT:
         return torch.mm(weight, x.t()).t().contiguous()
     return nn.functional.linear(x, weight)
@@ -77,21 +76,16 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
 
 def add_product(y: Tensor, x: Tensor, weight: Tensor) -> None:
     """Onto y (tokens, out), in its place."""
-    if weight.dtype == torch.float32 and _by_kernel(x, weight):
-        _add(y, x, weight)
+    if _by_kernel(x, weight):
+        from core.kernels import products
+
+        products.add(y, x.contiguous(), weight)
     else:
         y.addmm_(x, weight.t())
 
 
-def _add(y: Tensor, x: Tensor, weight: Tensor) -> None:
-    from core.kernels import products
-
-    products.add(y, x.contiguous(), weight)
-
-
 def _by_kernel(x: Tensor, weight: Tensor) -> bool:
-    most = {torch.float32: FEW, torch.bfloat16: _FEW_HALF}.get(weight.dtype, 0)
-    few = len(x) <= most and x.dtype == weight.dtype
+    few = len(x) <= FEW and x.dtype == weight.dtype == torch.float32
     return few and weight.device.type == "cpu" and weight.is_contiguous() and compiles()
 
 
@@ -103,14 +97,24 @@ def for_kernels(layer: nn.Linear) -> bool:
 
 @cache
 def compiles() -> bool:
-    """Whether numba is here, which takes a quarter of a second to import and is so only looked for."""
-    return find_spec("numba") is not None
+    """Whether kernels can be had: numba is here, and compiles one."""
+    if find_spec("numba") is None:
+        return False
+    try:
+        from core.kernels import products
+
+        products.add(torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1))
+    except Exception as error:  # a numba that does not go with this Python, numpy or processor
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        logging.getLogger(__name__).warning("Kernels cannot be compiled here: %s", reason)
+        return False
+    return True
 
 
 def pack(model: Any) -> None:
     """Prepare the linear layers of a model on a CPU, in fp32 or, where that multiplies it, in bf16."""
     half = model.dtype == torch.bfloat16
-    if model.device.type != "cpu" or not (possible() if half else compiles()):
+    if model.device.type != "cpu" or (half and not possible()):
         return
     head = model.get_output_embeddings()
     tied = head is not None and head.weight is model.get_input_embeddings().weight

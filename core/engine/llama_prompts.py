@@ -2,11 +2,13 @@
 
 Half of the time in which transformers' modules read short prompts in bf16 goes to norms in fp32 and
 back, positions turned by copies of halves, and keys repeated for every head. Here norms are one
-operation, halves are turned into their place, and the heads of a group ask together.
+operation, halves are turned into their place, and the heads of a group ask together. Padding, of which
+prompts of different lengths have a third, meets no weight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,19 @@ class _Around:
     unseen: Tensor
     """(rows, 1, heads of a group · tokens, columns), to add to scores: 0, or the least there is."""
     products: Products
+    real: Tensor | None
+    """Places of the tokens that are no padding, among all (rows · tokens); None where none is."""
+
+    def spread(self, x: Tensor) -> Tensor:
+        """(rows · tokens, size), zero at padding, of tokens (real, size)."""
+        if self.real is None:
+            return x
+        rows, tokens = self.cos.shape[:2]
+        return x.new_zeros(rows * tokens, x.shape[1]).index_copy_(0, self.real, x)
+
+    def gathered(self, x: Tensor) -> Tensor:
+        """The tokens that are no padding."""
+        return x if self.real is None else x.index_select(0, self.real)
 
 
 class LlamaPrompts:
@@ -42,25 +57,28 @@ class LlamaPrompts:
         ids: Tensor,
         places: Tensor,
         mask: Tensor,
+        counts: Sequence[int],
         kept: Tensor,
         cache: RowCache | None,
         products: Products,
     ) -> Tensor:
         """Logits (places kept, vocabulary) of tokens (rows, tokens), behind those in the cache.
 
-        `mask` (rows, columns) tells which columns hold a token, `kept` (rows, tokens) whose logits count.
+        `mask` (rows, columns) tells which columns hold a token, `counts` how many of the tokens of each row
+        are no padding, its last ones, and `kept` (rows, tokens) whose logits count.
         """
-        step = self._step
-        x: Tensor = step.embedding(ids)
+        step, real = self._step, _real(ids, counts)
+        flat = ids.flatten() if real is None else ids.flatten()[real]
+        x: Tensor = step.embedding(flat)
         cos, sin = (one[:, :, None, : step.size // 2] for one in step.turned(x, places))
-        x = x.flatten(0, 1)
-        around = _Around(cos=cos, sin=sin, unseen=self._unseen(x, ids, mask), products=products)
+        unseen = self._unseen(x, ids, mask)
+        around = _Around(cos=cos, sin=sin, unseen=unseen, products=products, real=real)
         layers: list[Any] = cache.cache.layers if cache else [None] * len(step.blocks)
         for block, layer in zip(step.blocks, layers, strict=True):
             self._attend(x, block, layer, around)
             grown, up = block.growing(self._normed(x, block.between), products)
             block.down.add_to(x, nn.functional.silu(grown, inplace=True).mul_(up), products)
-        last = x[kept.flatten()]
+        last = x[around.gathered(kept.reshape(-1, 1))[:, 0]]
         if not len(last):  # a part of a long prompt
             return x.new_zeros(0, step.head.layers[0].out_features)
         return step.head(self._normed(last, step.norm), products)[0]
@@ -74,10 +92,10 @@ class LlamaPrompts:
         return unseen.repeat(1, 1, self._step.group, 1)
 
     def _attend(self, x: Tensor, block: Block, layer: Any, around: _Around) -> None:
-        """Add to x (rows · tokens, hidden) what its tokens find among those before them."""
+        """Add to x (real tokens, hidden) what they find among those before them."""
         rows, tokens = around.cos.shape[:2]
         query, key, value = (
-            one.reshape(rows, tokens, -1, self._step.size)
+            around.spread(one).reshape(rows, tokens, -1, self._step.size)
             for one in block.asking(self._normed(x, block.before), around.products)
         )
         keys, values = turned(key, around.cos, around.sin), value.transpose(1, 2)
@@ -89,13 +107,22 @@ class LlamaPrompts:
             asked, keys, values, attn_mask=around.unseen
         )
         found = found.view(rows, -1, tokens, self._step.size).transpose(1, 2)
-        block.out.add_to(x, found.reshape(rows * tokens, -1), around.products)
+        read = around.gathered(found.reshape(rows * tokens, -1))
+        block.out.add_to(x, read, around.products)
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         if x.dtype != torch.float32:
             return nn.functional.rms_norm(x, weight.shape, weight, self._step.eps)
         scales = x.square().mean(1, keepdim=True).add_(self._step.eps).rsqrt_()
         return (x * scales).mul_(weight)  # torch's own takes ten times as long in fp32
+
+
+def _real(ids: Tensor, counts: Sequence[int]) -> Tensor | None:
+    tokens = ids.shape[1]
+    if min(counts) == tokens:
+        return None
+    padding = tokens - torch.tensor(counts)[:, None]
+    return (torch.arange(tokens) >= padding).flatten().nonzero()[:, 0].to(ids.device)
 
 
 def turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -4,13 +4,13 @@ It reads the weight once, row after row, at the speed of the memory, and multipl
 tokens while it lies in the cache. MKL's products read a weight of this size at two thirds of that speed
 for one token, and take three times as long for eight, for which it lays the weight out anew.
 
-A `weight` is (out, in). In fp32, or in bf16 as unsigned whole numbers of its bits, its `scales` are empty and
-its `most` is 0; in int8 `scales` (out,) are what its rows are multiplied with, and tokens are put into whole
-numbers up to `most` as `core.backbone.int8` does.
+A `weight` is (out, in). In fp32 its `scales` are empty and its `most` is 0; in int8 `scales` (out,) are what
+its rows are multiplied with, and tokens are put into whole numbers up to `most` as `core.backbone.int8` does.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic, overload
 from torch import Tensor
 
@@ -34,6 +34,26 @@ _SMALL = 2**15
 """Numbers of a weight for which a second thread takes longer to wake than it saves."""
 _INEXACT = {"reassoc", "contract"}
 """Sums in any order, and products added unrounded; infinities and NaN stay what they are."""
+
+
+class _FirstTime(event.Listener):
+    """Says that something is compiled, once a process."""
+
+    told = False
+
+    def on_start(self, event: Any) -> None:
+        if not self.told:
+            self.told = True
+            text = (
+                "Compiling kernels for this processor, for some ten seconds, the first time only."
+            )
+            logging.getLogger(__name__).warning(text)
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+_FIRST_TIME = _FirstTime()
 
 
 def compiled(function: Callable[..., Any], *, parallel: bool = False) -> Any:
@@ -66,30 +86,29 @@ def _fetch(typing: Any, values: Any, place: Any) -> Any:
     return types.void(values, place), generate
 
 
-def _wide(number: Any) -> Any:
-    """A number of a weight in fp32."""
-
-
-@overload(_wide)
-def _widened(number: Any) -> Any:
-    def half(number: Any) -> Any:
-        return np.uint32(np.uint32(number) << np.uint32(16)).view(np.float32)
-
-    def real(number: Any) -> Any:
-        return number
-
-    return half if number == types.uint16 else real
+@compiled
+def _eight(a: Any, b: Any, c: Any, d: Any, first: Any, second: Any) -> Any:
+    p = q = r = s = t = u = v = w = numba.float32(0)
+    for i in range(len(first)):
+        p += a[i] * first[i]
+        q += b[i] * first[i]
+        r += c[i] * first[i]
+        s += d[i] * first[i]
+        t += a[i] * second[i]
+        u += b[i] * second[i]
+        v += c[i] * second[i]
+        w += d[i] * second[i]
+    return (p, q, r, s), (t, u, v, w)
 
 
 @compiled
 def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
     p = q = r = s = numba.float32(0)
     for i in range(len(row)):
-        w = _wide(row[i])
-        p += a[i] * w
-        q += b[i] * w
-        r += c[i] * w
-        s += d[i] * w
+        p += a[i] * row[i]
+        q += b[i] * row[i]
+        r += c[i] * row[i]
+        s += d[i] * row[i]
     return p, q, r, s
 
 
@@ -97,9 +116,8 @@ def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
 def _two(a: Any, b: Any, row: Any) -> Any:
     p = q = numba.float32(0)
     for i in range(len(row)):
-        w = _wide(row[i])
-        p += a[i] * w
-        q += b[i] * w
+        p += a[i] * row[i]
+        q += b[i] * row[i]
     return p, q
 
 
@@ -108,7 +126,7 @@ def dot(a: Any, row: Any) -> Any:
     """Of two vectors."""
     p = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * _wide(row[i])
+        p += a[i] * row[i]
     return p
 
 
@@ -131,34 +149,67 @@ def _soon(weight: Any, row: Any, left: Any, right: Any) -> None:
 
 
 @compiled
+def _output(y: Any, x: Any, weight: Any, o: Any, left: Any, right: Any) -> None:
+    """Onto one output of all tokens what some columns add."""
+    tokens, row = len(x), weight[o, left:right]
+    fours = tokens - tokens % 4
+    for t in range(0, fours, 4):
+        a, b, c, d = (
+            x[t, left:right],
+            x[t + 1, left:right],
+            x[t + 2, left:right],
+            x[t + 3, left:right],
+        )
+        p, q, r, s = _four(a, b, c, d, row)
+        y[t, o] += p
+        y[t + 1, o] += q
+        y[t + 2, o] += r
+        y[t + 3, o] += s
+    if tokens % 4 >= 2:
+        p, q = _two(x[fours, left:right], x[fours + 1, left:right], row)
+        y[fours, o] += p
+        y[fours + 1, o] += q
+    if tokens % 2:
+        y[tokens - 1, o] += dot(x[tokens - 1, left:right], row)
+
+
+@compiled
+def _outputs(y: Any, x: Any, weight: Any, o: Any, left: Any, right: Any) -> None:
+    """Onto two outputs, so that each number of four tokens is read once for both."""
+    tokens, first, second = len(x), weight[o, left:right], weight[o + 1, left:right]
+    fours = tokens - tokens % 4
+    for t in range(0, fours, 4):
+        a, b, c, d = (
+            x[t, left:right],
+            x[t + 1, left:right],
+            x[t + 2, left:right],
+            x[t + 3, left:right],
+        )
+        one, other = _eight(a, b, c, d, first, second)
+        for i in range(4):
+            y[t + i, o] += one[i]
+            y[t + i, o + 1] += other[i]
+    for t in range(fours, tokens):
+        p, q = _two(first, second, x[t, left:right])
+        y[t, o] += p
+        y[t, o + 1] += q
+
+
+@compiled
 def _some(y: Any, x: Any, weight: Any, start: Any, end: Any) -> None:
     """Onto y the outputs from `start` to `end`."""
     tokens, width = len(x), weight.shape[1]
-    fours = tokens - tokens % 4
+    paired = start + (end - start) // 2 * 2 if tokens > 4 else start
     for left in range(0, width, _TILE):
         right = min(width, left + _TILE)
-        for o in range(start, end):
+        for o in range(start, paired, 2):
+            _soon(weight, o + _AHEAD, left, right)
+            _soon(weight, o + _AHEAD + 1, left, right)
+            _outputs(y, x, weight, o, left, right)
+        for o in range(paired, end):
             if tokens > 1:  # the processor itself keeps up with one
                 _soon(weight, o + _AHEAD, left, right)
-            row = weight[o, left:right]
-            for t in range(0, fours, 4):
-                p, q, r, s = _four(
-                    x[t, left:right],
-                    x[t + 1, left:right],
-                    x[t + 2, left:right],
-                    x[t + 3, left:right],
-                    row,
-                )
-                y[t, o] += p
-                y[t + 1, o] += q
-                y[t + 2, o] += r
-                y[t + 3, o] += s
-            if tokens % 4 >= 2:
-                p, q = _two(x[fours, left:right], x[fours + 1, left:right], row)
-                y[fours, o] += p
-                y[fours + 1, o] += q
-            if tokens % 2:
-                y[tokens - 1, o] += dot(x[tokens - 1, left:right], row)
+            _output(y, x, weight, o, left, right)
 
 
 @compiled
@@ -250,19 +301,17 @@ class Threads:
         self._alone.release()
 
 
+event.register("numba:compile", _FIRST_TIME)
 THREADS = Threads()
 _NONE = np.empty(0, np.float32)
 
 
 def real(weight: Tensor) -> tuple[Any, Any, np.float32]:
-    """A layer of a weight (out, in) in fp32 or bf16."""
-    numbers = weight.detach()
-    if numbers.dtype == torch.bfloat16:
-        numbers = numbers.view(torch.uint16)
-    return numbers.numpy(), _NONE, np.float32(0)
+    """A layer of a weight (out, in) in fp32."""
+    return weight.detach().numpy(), _NONE, np.float32(0)
 
 
 def add(y: Tensor, x: Tensor, weight: Tensor) -> None:
-    """Onto y (tokens, out) the product of x (tokens, in), both fp32, and a weight (out, in); all contiguous."""
+    """Onto y (tokens, out) the product of x (tokens, in) and a weight (out, in), all fp32 and contiguous."""
     with THREADS as threads:
         onto(y.numpy(), x.numpy(), real(weight), threads)
