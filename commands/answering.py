@@ -37,7 +37,7 @@ from commands.options import (
     sampling,
     the_task,
 )  # fmt: skip
-from core.errors import BadSetting
+from core.errors import BadData, BadSetting
 
 if TYPE_CHECKING:
     from core.application import Application, Prediction
@@ -139,6 +139,8 @@ def _answer_rows(
 ) -> None:
     """All of a folder by its files, or a file; what is wrong with it is said before the backbone loads."""
     more = rows.options(drawn)
+    if not rows.input.exists():
+        raise BadData(f"No file or folder {str(rows.input)!r}.")
     if rows.input.is_dir():
         folders.answer_folder(
             opened, rows.input, rows.output, engine=engine, workers=workers, **more
@@ -247,6 +249,7 @@ def open_pages(
     from demos import pages
 
     built = pages.build(service, names, naming=naming())
+    service.engine.warm()
     address = pages.start(built, host=host, port=port, open_browser=browser, auth=login)
     typer.echo(f"The pages are at {address} until Ctrl-C.")
     pages.wait(built)

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from finetune.report.results import Results
     from finetune.workflows.evaluating import Order
 
-_MATRIX_ROWS = 24
 Against = Annotated[
     str | None,
     typer.Option(metavar="base,baselines,fp32,DIR,…", help="Default: base,baselines."),
@@ -48,7 +47,14 @@ Against = Annotated[
 Split = Annotated[str | None, typer.Option(help="Default: test, else validation.")]
 Direction = Annotated[str, typer.Option(help="en-zh, zh-en or both.")]
 Bare = Annotated[bool, typer.Option("--base", help="Judge the bare backbone.")]
-Matrix = Annotated[bool, typer.Option("--matrix", help="The base and every adapter on every task.")]
+_MATRIX_ROWS = 24
+Matrix = Annotated[
+    bool,
+    typer.Option(
+        "--matrix",
+        help=f"The base and every adapter on {_MATRIX_ROWS} bundled rows of every task, or --limit.",
+    ),
+]
 Pretraining = Annotated[
     list[str] | None,
     typer.Option(metavar="RECIPE.yaml|FILE|DIR", help="Text to look for leaks in as well."),
@@ -84,6 +90,7 @@ def evaluate(
     wanted = Wanted(backbone, device, dtype, output, language, as_json)
     wanted.check()
     if matrix:
+        _check_matrix(data, adapter, against, column_map, labels, split, base, pretraining)
         check_writable(output or Path("runs"))  # its picture is always written
         _matrix(task, limit or _MATRIX_ROWS, wanted)
     if task is None:
@@ -108,6 +115,14 @@ def evaluate(
         command=typed(),
     )
     _score(order, wanted)
+
+
+def _check_matrix(*given: object) -> None:
+    if any(given):
+        raise BadSetting(
+            "--matrix asks the served adapters about bundled rows; of what says which rows and which "
+            "adapter it takes TASK and --limit alone."
+        )
 
 
 class Wanted(NamedTuple):

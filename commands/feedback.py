@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from commands.options import Json, console, dumped, the_task
+
+if TYPE_CHECKING:
+    from core.feedback.entries import Entry
 
 OneTask = Annotated[str | None, typer.Option("--task", metavar="TASK", help="Default: all.")]
 
@@ -48,7 +52,7 @@ def export_feedback(
         typer.Option(help="test: the fifth of the inputs that 'adapters promote' decides on."),
     ] = "train",
     preferences: Annotated[
-        bool, typer.Option("--preferences", help="prompt, completion, label of every row instead.")
+        bool, typer.Option("--preferences", help="prompt, completion, label, wrong ones too.")
     ] = False,
 ) -> None:
     """Write what was said to be right as rows for 'quintet finetune TASK --data FILE'."""
@@ -58,14 +62,22 @@ def export_feedback(
     found = the_task(task)
     entries = Feedback().entries(Query(task=task))
     if preferences:
-        rows = export.preferences(entries)
+        rows = export.preferences(entries, side=side)
         typer.echo(f"{export.write(rows, output)}: {len(rows)} rows")
+        _tell_kept(entries, side)
         return
     made = export.training_rows(found, entries, side=side)
     typer.echo(f"{export.write(made.rows, output)}: {len(made.rows)} rows")
     if made.wrong or made.unusable:
         left = f"{made.wrong} said to be wrong, {made.unusable} that fit the task no longer"
         typer.echo(f"left out: {left}", err=True)
+    _tell_kept(entries, side)
+
+
+def _tell_kept(entries: Sequence[Entry], side: str) -> None:
+    """Say how many entries were kept for the test of a candidate."""
+    if side == "train" and (kept := sum(entry.held_out for entry in entries)):
+        typer.echo(f"kept for 'adapters promote': {kept}", err=True)
 
 
 def delete_feedback(
@@ -83,7 +95,12 @@ def delete_feedback(
         raise BadSetting("Give the numbers of rows (see 'quintet feedback list'), or --all.")
     store = Feedback()
     asked = numbers or [entry.id for entry in store.entries(Query(task=_checked(task)))]
-    typer.echo(f"removed {store.delete(asked)} rows")
+    removed = store.delete(asked)
+    if numbers and not removed:
+        raise BadSetting(
+            "None of these rows is there; 'quintet feedback list' shows their numbers."
+        )
+    typer.echo(f"removed {removed} rows")
 
 
 def _checked(task: str | None) -> str:

@@ -55,6 +55,7 @@ def serve(
         service = open_service(backbone, device, dtype)
         served = Served(service, tasks or list(service.tasks))
         _load(served, required=bool(tasks))
+        service.engine.warm()
         app = build(
             served, limits=limits, keys=keys, hosts=running.hosts(host),
             manage_adapters=manage_adapters,

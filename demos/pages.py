@@ -23,6 +23,7 @@ from demos.services import Services
 from demos.task_words import title
 from demos.tasks.page import page
 from demos.train import page as train
+from serving.running import hosts
 
 TABS: tuple[Tab, ...] = (files.TAB, feedback.TAB, train.TAB, inside.TAB)
 """The pages beside those of the tasks, in the order in which they stand."""
@@ -85,7 +86,11 @@ def start(
             auth=auth,
             max_file_size=LARGEST_FILE,
             max_threads=_THREADS,
-            app_kwargs={"middleware": [Middleware(Gate)], "docs_url": None, "redoc_url": None},
+            app_kwargs={
+                "middleware": [Middleware(Gate, hosts=hosts(host))],
+                "docs_url": None,
+                "redoc_url": None,
+            },
             ssr_mode=False,
             enable_monitoring=False,
             run_history=False,  # it keeps what people typed in their browser

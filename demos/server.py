@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.errors import BadSetting
 
@@ -51,11 +53,13 @@ def check_port(host: str, port: int | None) -> None:
 class Gate:
     """ASGI: a request that says or shows itself to be too large is a 413, read no further.
 
-    gradio would fetch `file=http…` from another machine: here that is a 404.
+    gradio would fetch `file=http…` from another machine: here that is a 404. On the loopback, pages of other
+    sites, and names of theirs that lead here, are a 403: whoever reaches the pages may start work.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, hosts: Sequence[str] = ()) -> None:
         self._app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -66,11 +70,20 @@ class Gate:
             return
         most = LARGEST_FILE if scope["path"].startswith(_UPLOAD) else LARGEST_BODY
         headers = dict(scope["headers"])
+        asked = (headers.get(name, b"").decode("latin-1") for name in (b"host", b"origin"))
+        if self._hosts and not all(_name(one) in self._hosts for one in asked if one):
+            await _refuse(send, 403, "These pages are asked as 127.0.0.1, from no other site.")
+            return
         said = headers.get(b"content-length", b"0")
         if not said.isdigit() or int(said) > most:
             await _refuse(send, 413, f"At most {most:,} bytes are taken.")
             return
         await self._app(scope, _counting(receive, most), send)
+
+
+def _name(address: str) -> str:
+    """The host in `host:port`, `http://host:port` or `[::1]:port`."""
+    return urlsplit(address if "://" in address else f"//{address}").hostname or ""
 
 
 def _counting(receive: Any, most: int) -> Any:

@@ -46,7 +46,11 @@ def router(served: Served, *, allowed: bool) -> APIRouter:
     async def unload(asked: Unloaded) -> PlainTextResponse:
         """Take an adapter out of memory; rows that run with it end first."""
         check()
-        await asyncio.to_thread(served.unload, asked.lora_name)
-        return PlainTextResponse(f"Success: LoRA adapter '{asked.lora_name}' removed successfully.")
+        name = asked.lora_name
+        if await asyncio.to_thread(served.unload, name):
+            return PlainTextResponse(
+                f"Success: '{name}' is out of memory; it loads again if asked."
+            )
+        return PlainTextResponse(f"Success: LoRA adapter '{name}' removed successfully.")
 
     return routes

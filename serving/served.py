@@ -104,9 +104,13 @@ class Served:
         with self._lock:
             self._by_hand[name] = (task, folder)
 
-    def unload(self, name: str) -> None:
-        """Take an adapter out of memory; a name that was given by hand is forgotten with it."""
+    def unload(self, name: str) -> bool:
+        """Take an adapter out of memory; a name that was given by hand is forgotten with it.
+
+        Whether the name is still served: that of a task loads its adapter again when asked.
+        """
         with self._lock:
             loaded = self._by_hand.pop(name, (name, None))
             if loaded not in self._by_hand.values():
                 self.service.unload(*loaded)
+        return name in self.names()

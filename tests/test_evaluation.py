@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from rich.console import Console
 
 import apps
+import quintet
 from core import backbone as backbones
 from core.application import Application
 from core.engine.engine import Engine
@@ -306,7 +308,7 @@ def test_the_matrix_shows_a_negative_value_as_negative(trained, unseen, tmp_path
     )
     assert turned.value < -0.5
     found = cross_task.Matrix(("turned",), (task.name,), (turned,))
-    assert str(next(cross_task.table(found).columns[1].cells)).startswith("-")
+    assert str(next(cross_task.table(found).columns[1].cells)).split()[0].startswith("-")
     drawn = []
     monkeypatch.setattr(Axes, "text", lambda self, x, y, said, **about: drawn.append(said))
     cell = dataclasses.replace(turned, adapter=cross_task.BASE)
@@ -336,7 +338,7 @@ def test_the_matrix_says_what_one_label_leaves_undefined(trained, unseen, tmp_pa
     cell = cross_task._cell(cross_task.BASE, Application(task, trained[0], "good"), only)
     found = cross_task.Matrix((cross_task.BASE,), (task.name,), (cell,))
     assert cell.value is None
-    assert str(next(cross_task.table(found).columns[1].cells)).startswith("undefined\n")
+    assert str(next(cross_task.table(found).columns[1].cells)).split()[0] == "undefined"
     cross_task.draw(found, tmp_path / "matrix.png", {task.name: task})
 
 
@@ -371,6 +373,34 @@ def test_the_matrix_catches_adapters_that_answer_for_each_other(trained, unseen)
     right = cross_task._cell("sentiment", Application(TASK, engine, "good"), few)
     fine = cross_task.Matrix(("base", "sentiment"), ("sentiment",), (cells[0], right))
     assert fine.suspicions() == []
+
+
+def test_the_matrix_suspects_nothing_on_a_few_rows():
+    def cell(name, nats):
+        cost = sum(nats)
+        return cross_task.Cell(
+            adapter=name, task="spam", metric="mcc", value=1, bits_per_byte=cost, rows=4, nats=nats
+        )
+
+    def matrix(own, other):
+        return cross_task.Matrix(
+            ("base", "spam"), ("spam",), (cell("base", other), cell("spam", own))
+        )
+
+    own, other = (0.4, 0.5, 0.2, 0.3), (0.1, 0.2, 0.1, 0.2)
+    assert matrix(own, other).suspicions() == []  # chance turns four of four one way too often
+    assert len(matrix(own * 3, other * 3).suspicions()) == 1
+    assert matrix(own * 3, own * 3).suspicions() == []
+    assert "nats" not in matrix(own, other).as_json()["cells"][0]
+
+
+@pytest.mark.parametrize("given", [["--data", "rows.csv"], ["--base"], ["--split", "test"]])
+def test_the_matrix_takes_no_rows_but_its_own(given, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["quintet", "evaluate", "--matrix", *given])
+    with pytest.raises(SystemExit) as ended:
+        quintet.main()
+    assert ended.value.code == 2
+    assert "--matrix asks the served adapters about bundled rows" in capsys.readouterr().err
 
 
 def test_no_rows_are_an_error(trained):

@@ -154,6 +154,25 @@ def test_preferences_are_prompt_completion_and_label():
     assert rows[0] == {"prompt": prompt, "completion": "spam", "label": False}
 
 
+def test_preferences_keep_the_inputs_of_the_test_apart(tmp_path, capsys):
+    task = apps.load("spam")
+    said = [
+        entry
+        for number in range(40)
+        for entry in entries_of(task, task.input(text=f"Call {number} now"), "spam", right=True)
+    ]
+    Feedback().add(said)
+    held = sum(entry.held_out for entry in said)
+    assert 0 < held < 40
+    for side, count in (("train", 40 - held), ("test", held), ("all", 40)):
+        path = tmp_path / f"{side}.jsonl"
+        commands.export_feedback("spam", path, side=side, preferences=True)
+        assert len(path.read_text().splitlines()) == count
+    assert capsys.readouterr().err == f"kept for 'adapters promote': {held}\n"
+    with pytest.raises(BadSetting, match="None of these rows"):
+        commands.delete_feedback([999], task=None, everything=False)
+
+
 def test_an_entry_of_another_time_is_left_out_and_counted():
     task = apps.load("spam")
     old = replace(liked("spam", "ham")[0], input={"body": "text"})

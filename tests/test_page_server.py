@@ -95,6 +95,22 @@ def test_what_is_not_there_is_a_404(client, path):
     assert client.get(path).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("Host", "evil.example", 403),
+        ("Host", "localhost:7860", 200),
+        ("Host", "[::1]:7860", 200),
+        ("Origin", "http://evil.example", 403),
+        ("Origin", "http://127.0.0.1.evil.example:7860", 403),
+        ("Origin", "null", 403),
+        ("Origin", "http://localhost:7860", 200),
+    ],
+)
+def test_pages_are_asked_by_their_own_names_and_from_no_other_site(client, header, value, status):
+    assert client.get("/", headers={header: value}).status_code == status
+
+
 def test_bodies_and_files_are_bounded(client, monkeypatch):
     big = json.dumps({"data": ["a" * server.LARGEST_BODY, "continue"]})
     assert client.post("gradio_api/run/generation", content=big).status_code == 413

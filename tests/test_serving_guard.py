@@ -261,6 +261,9 @@ def test_adapters_are_fixed_unless_clients_may_manage_them(service, address, tmp
         assert ask.post("/v1/unload_lora_adapter", json=gone).status_code == 200
         refused(ask.post("/v1/unload_lora_adapter", json=gone), 404, "my-spam")
         refused(ask.post("/v1/completions", json={**ASKED, "model": "my-spam"}), 404)
+        again = ask.post("/v1/unload_lora_adapter", json={"lora_name": "spam"})
+        assert "loads again if asked" in again.text
+        assert ask.post("/v1/completions", json=ASKED).status_code == 200
         ask.close()
 
 

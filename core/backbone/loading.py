@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core import store
 from core.backbone import fingerprint as identity
+from core.backbone import hub
 from core.backbone import tokenizer as tokenizers
 from core.errors import BadSetting, Damaged, MissingBackbone
 
@@ -140,8 +141,8 @@ class _Origin:
     gguf: str = ""
 
     @property
-    def options(self) -> dict[str, str]:
-        return {"gguf_file": self.gguf} if self.gguf else {}
+    def options(self) -> dict[str, Any]:
+        return {"gguf_file": self.gguf} if self.gguf else hub.options(self.source)
 
     def __str__(self) -> str:
         return str(Path(self.source) / self.gguf) if self.gguf else self.source
@@ -163,6 +164,8 @@ def must_exist(path: Path, source: str) -> None:
             f"No folder or .gguf file {source!r}. Give one, a hub id, or a name of "
             "'quintet backbone list' as --backbone."
         )
+    if not local and not path.is_dir():
+        hub.check(source)
 
 
 def _is_gguf(path: Path) -> bool:

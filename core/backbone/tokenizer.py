@@ -75,17 +75,17 @@ def _han_split(texts: Iterable[str]) -> Iterator[str]:
         yield from text.splitlines(keepends=True)
 
 
-def load(folder: str | Path, *, gguf_file: str = "") -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder or hub id, or of a GGUF file in the folder.
+def load(folder: str | Path, *, gguf_file: str = "", **options: Any) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder or hub id, or of a GGUF file in the folder; `options` are transformers'.
 
     One without padding pads with end-of-text; truncation and padding that were saved with it are off.
     """
     from transformers import AutoTokenizer
 
+    if gguf_file:
+        options["gguf_file"] = gguf_file
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False, **({"gguf_file": gguf_file} if gguf_file else {})
-        )
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, **options)
     except Exception as error:  # damaged files make transformers raise of every kind
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise MissingBackbone(

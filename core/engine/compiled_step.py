@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from core.backbone.int8 import most_of_inputs
 from core.kernels import blocks
 from core.kernels import products as kernels
+from core.kernels.compiling import THREADS
 
 if TYPE_CHECKING:
     from core.adapters.stacked import Factors, Products
@@ -50,7 +51,7 @@ class CompiledStep:
         hidden, rows, eps = x.numpy(), len(x), step.eps
         spans = torch.tensor(products.spans(rows)).numpy()
         adapted, kept = self._adapted(products), cast(Sequence[Any], cache.cache.layers)
-        with kernels.THREADS as threads:
+        with THREADS as threads:
             for norms, block, layer in zip(self._norms, adapted, kept, strict=True):
                 asking, out, growing, down = block
                 made = torch.from_numpy(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from core.engine.sampling import Greedy, Sampling, check_length
 from core.engine.scheduler import Limits, Scheduler
 from core.engine.sequences import Allowed, Handle, Request, Told, Written
 from core.engine.worker import Worker
-from core.errors import BadInput, BadSetting
+from core.errors import BadInput, BadSetting, QuintetError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,6 +63,11 @@ class Engine:
     def close(self) -> None:
         """Requests on their way fail with `Closed`; the thread ends."""
         self._worker.join()
+
+    def warm(self) -> None:
+        """Write two tokens, so that nothing is compiled or laid out when the first request comes."""
+        with suppress(QuintetError):  # of a model that cannot write
+            self.write(None, [[0]], max_new_tokens=2)
 
     def forget(self) -> None:
         """Empty the prefix cache, once the step that runs now is over."""

@@ -30,7 +30,7 @@ class Exported:
 def training_rows(task: Task[Any], entries: Iterable[Entry], *, side: Side = "all") -> Exported:
     """The right completions as rows of the task, one for each input: what was said last counts."""
     newest: dict[str, Entry] = {}
-    chosen = [entry for entry in entries if side == "all" or entry.held_out == (side == "test")]
+    chosen = _of(entries, side)
     right = [entry for entry in chosen if entry.label]
     for entry in sorted(right, key=lambda entry: entry.id):
         newest[json.dumps(entry.input, sort_keys=True)] = entry
@@ -51,11 +51,16 @@ def _row(task: Task[Any], entry: Entry) -> Row | None:
     return row_of(task, asked, entry.completion)
 
 
-def preferences(entries: Iterable[Entry]) -> list[Row]:
-    """`prompt`, `completion`, `label` of every entry, as trainers of unpaired preferences read them."""
+def preferences(entries: Iterable[Entry], *, side: Side = "all") -> list[Row]:
+    """`prompt`, `completion`, `label` of the entries, as trainers of unpaired preferences read them."""
     return [
-        {"prompt": one.prompt, "completion": one.completion, "label": one.label} for one in entries
+        {"prompt": one.prompt, "completion": one.completion, "label": one.label}
+        for one in _of(entries, side)
     ]
+
+
+def _of(entries: Iterable[Entry], side: Side) -> list[Entry]:
+    return [entry for entry in entries if side == "all" or entry.held_out == (side == "test")]
 
 
 def write(rows: Sequence[Row], path: Path) -> Path:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from core.kernels.products import compiled, dot, onto
+from core.kernels.compiling import compiled
+from core.kernels.products import dot, onto
 
 
 @compiled

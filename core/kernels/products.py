@@ -10,19 +10,17 @@ its rows are multiplied with, and tokens are put into whole numbers up to `most`
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
-import torch
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, event
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from torch import Tensor
+
+from core.kernels.compiling import THREADS, compiled, shared
 
 _AHEAD = 4
 """Rows from one that is multiplied to the one that is fetched meanwhile."""
@@ -32,42 +30,6 @@ _LINE = 64
 """Bytes that memory gives at once."""
 _SMALL = 2**15
 """Numbers of a weight for which a second thread takes longer to wake than it saves."""
-_INEXACT = {"reassoc", "contract"}
-"""Sums in any order, and products added unrounded; infinities and NaN stay what they are."""
-
-
-class _FirstTime(event.Listener):
-    """Says that something is compiled, once a process."""
-
-    told = False
-
-    def on_start(self, event: Any) -> None:
-        if not self.told:
-            self.told = True
-            text = (
-                "Compiling kernels for this processor, for some ten seconds, the first time only."
-            )
-            logging.getLogger(__name__).warning(text)
-
-    def on_end(self, event: Any) -> None:
-        pass
-
-
-_FIRST_TIME = _FirstTime()
-
-
-def compiled(function: Callable[..., Any], *, parallel: bool = False) -> Any:
-    """For this processor at the first call, and kept for the next process where a folder may be written."""
-    options: Any = {"fastmath": _INEXACT, "nogil": True, "parallel": parallel}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # numba finds no such folder
-        return numba.njit(**options)(function)
-
-
-def shared(function: Callable[..., Any]) -> Any:
-    """`compiled`, its `prange` done by several threads."""
-    return compiled(function, parallel=True)
 
 
 @intrinsic
@@ -278,31 +240,6 @@ def onto(y: Any, x: Any, layer: Any, threads: Any) -> None:
     add_product(y, x, weight, scales, most, threads)
 
 
-class Threads:
-    """As many as torch has, for kernels that share their work; one kernel at a time.
-
-    Numba's pool may be torch's own OpenMP, which it tells another number of threads when it starts.
-    """
-
-    def __init__(self) -> None:
-        self._alone = threading.Lock()
-        before = torch.get_num_threads()
-        numba.set_num_threads(1)
-        torch.set_num_threads(before)
-
-    def __enter__(self) -> int:
-        self._alone.acquire()
-        most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        number = min(torch.get_num_threads(), most)
-        numba.set_num_threads(number)
-        return number
-
-    def __exit__(self, *error: object) -> None:
-        self._alone.release()
-
-
-event.register("numba:compile", _FIRST_TIME)
-THREADS = Threads()
 _NONE = np.empty(0, np.float32)
 
 

@@ -33,6 +33,7 @@ _KINDS = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    405: "invalid_request_error",
     408: "timeout_error",
     413: "invalid_request_error",
     429: "rate_limit_error",
@@ -100,6 +101,10 @@ def refusal(error: Exception) -> Refused:
 
 def _invalid(error: RequestValidationError) -> Refused:
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return Refused(
+            400, f"The body is no JSON: {first.get('ctx', {}).get('error', first['msg'])}."
+        )
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     return Refused(400, f"{place or 'body'}: {first['msg']}", param=place or None)
 

@@ -1,0 +1,76 @@
+"""How kernels are compiled, and with how many threads they run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import torch
+from numba.core import event
+
+_INEXACT = {"reassoc", "contract"}
+"""Sums in any order, and products added unrounded; infinities and NaN stay what they are."""
+
+
+class _FirstTime(event.Listener):
+    """Says that something is compiled, once a process."""
+
+    told = False
+
+    def on_start(self, event: Any) -> None:
+        if not self.told:
+            self.told = True
+            text = (
+                "Compiling kernels for this processor, for some ten seconds, the first time only."
+            )
+            logging.getLogger(__name__).warning(text)
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+_FIRST_TIME = _FirstTime()
+
+
+def compiled(function: Callable[..., Any], *, parallel: bool = False) -> Any:
+    """For this processor at the first call, and kept for the next process where a folder may be written."""
+    options: Any = {"fastmath": _INEXACT, "nogil": True, "parallel": parallel}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba finds no such folder
+        return numba.njit(**options)(function)
+
+
+def shared(function: Callable[..., Any]) -> Any:
+    """`compiled`, its `prange` done by several threads."""
+    return compiled(function, parallel=True)
+
+
+class Threads:
+    """As many as torch has, for kernels that share their work; one kernel at a time.
+
+    Numba's pool may be torch's own OpenMP, which it tells another number of threads when it starts.
+    """
+
+    def __init__(self) -> None:
+        self._alone = threading.Lock()
+        before = torch.get_num_threads()
+        numba.set_num_threads(1)
+        torch.set_num_threads(before)
+
+    def __enter__(self) -> int:
+        self._alone.acquire()
+        most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        number = min(torch.get_num_threads(), most)
+        numba.set_num_threads(number)
+        return number
+
+    def __exit__(self, *error: object) -> None:
+        self._alone.release()
+
+
+event.register("numba:compile", _FIRST_TIME)
+THREADS = Threads()
