@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -18,7 +17,9 @@ import torch
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
 
+from core.adapters.factors import Factors
 from core.adapters.fused import bare
+from core.backbone.packed import compiles
 
 _SPACE = 8
 """Adapters that stay stacked, so that the next batch need not stack them anew."""
@@ -49,34 +50,6 @@ def _plain(layer: Linear, key: str) -> bool:
         and bool(torch.isfinite(second.weight).all())
         and bool(torch.isfinite(first.weight).all())
     )
-
-
-@dataclass(frozen=True)
-class Factors:
-    """Of one layer: A of all adapters (ranks, in), and B with its scaling (ranks, out)."""
-
-    first: Tensor
-    second: Tensor
-
-    @property
-    def quick(self) -> Factors:
-        """For a few tokens: a half-precision product as small takes a CPU ten times as long as fp32."""
-        if self.first.device.type != "cpu":
-            return self
-        return Factors(self.first.float(), self.second.float())
-
-    def add(self, y: Tensor, x: Tensor, blocked: Tensor | None = None) -> None:
-        """Onto y (tokens, out), from x (tokens, in); `blocked` (tokens, ranks) are left out."""
-        if len(x) == 1 and y.dtype == x.dtype == self.first.dtype and blocked is None:
-            y[0].addmv_(self.second.t(), torch.mv(self.first, x[0]))
-            return
-        hidden = torch.nn.functional.linear(x.to(self.first.dtype), self.first)
-        if blocked is not None:
-            hidden.masked_fill_(blocked, 0)
-        if y.dtype == hidden.dtype:
-            y.addmm_(hidden, self.second)
-        else:
-            y.add_(hidden @ self.second)
 
 
 class Stack:
@@ -179,21 +152,28 @@ class _Runs(Products):
 
 
 class _Masked(Products):
-    """One token a row: every row times all factors, without those of other adapters."""
+    """One token a row: every row times all factors, without those of other adapters.
+
+    On a CPU a kernel multiplies each row with its own factors alone.
+    """
 
     def __init__(self, stack: Stack, rows: Sequence[str | None], device: torch.device) -> None:
         self.factors = _quick(stack.factors)
         self._blocked = stack.blocked(rows, device)
-        none = slice(0, 0)
-        ranks = [stack.places[key] if key is not None else none for key in rows]
+        ranks = [stack.places[key] if key is not None else slice(0, 0) for key in rows]
         self._spans = [(one.start, one.stop) for one in ranks]
+        self._own = torch.tensor(self._spans) if device.type == "cpu" and compiles() else None
 
     def spans(self, rows: int) -> list[tuple[int, int]]:
         return self._spans
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        if factors := self.factors[place]:
+        if (factors := self.factors[place]) is None:
+            return
+        if self._own is None:
             factors.add(y, x, self._blocked)
+        else:
+            factors.add_own(y, x, self._own)
 
 
 def _quick(factors: Sequence[Factors | None]) -> list[Factors | None]:

@@ -20,7 +20,8 @@ from core.kernels import products as kernels
 from core.kernels.compiling import THREADS
 
 if TYPE_CHECKING:
-    from core.adapters.stacked import Factors, Products
+    from core.adapters.factors import Factors
+    from core.adapters.stacked import Products
     from core.engine.cache import RowCache
     from core.engine.llama_step import Linears, LlamaStep
 

@@ -27,7 +27,8 @@ def normed(x: Any, weight: Any, eps: Any) -> Any:
 
 
 @compiled
-def _adapt(y: Any, x: Any, parts: Any, spans: Any) -> None:
+def adapt(y: Any, x: Any, parts: Any, spans: Any) -> None:
+    """Onto y (rows, out of all layers) what each row's own adapter makes of x (rows, in)."""
     start, (firsts, seconds) = 0, parts
     for first, second in zip(firsts, seconds):  # noqa: B905 - numba has no strict
         end = start + second.shape[1]
@@ -45,7 +46,7 @@ def _linear(y: Any, x: Any, adapted: Any, spans: Any, threads: Any) -> None:
     """Onto y (rows, out) what an adapted layer, (layer, parts), makes of x (rows, in)."""
     layer, parts = adapted
     onto(y, x, layer, threads)
-    _adapt(y, x, parts, spans)
+    adapt(y, x, parts, spans)
 
 
 @compiled

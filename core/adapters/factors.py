@@ -1,0 +1,45 @@
+"""The low-rank factors of a layer, of one adapter or of several side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Of one layer: A of all adapters (ranks, in), and B with its scaling (ranks, out)."""
+
+    first: Tensor
+    second: Tensor
+
+    @property
+    def quick(self) -> Factors:
+        """For a few tokens: a half-precision product as small takes a CPU ten times as long as fp32."""
+        if self.first.device.type != "cpu":
+            return self
+        return Factors(self.first.float(), self.second.float())
+
+    def add(self, y: Tensor, x: Tensor, blocked: Tensor | None = None) -> None:
+        """Onto y (tokens, out), from x (tokens, in); `blocked` (tokens, ranks) are left out."""
+        if len(x) == 1 and y.dtype == x.dtype == self.first.dtype and blocked is None:
+            y[0].addmv_(self.second.t(), torch.mv(self.first, x[0]))
+            return
+        hidden = torch.nn.functional.linear(x.to(self.first.dtype), self.first)
+        if blocked is not None:
+            hidden.masked_fill_(blocked, 0)
+        if y.dtype == hidden.dtype:
+            y.addmm_(hidden, self.second)
+        else:
+            y.add_(hidden @ self.second)
+
+    def add_own(self, y: Tensor, x: Tensor, spans: Tensor) -> None:
+        """Onto y (rows, out), from x (rows, in), by the ranks of each row alone, `spans` (rows, 2)."""
+        from core.kernels import blocks
+
+        found = torch.zeros(y.shape)
+        parts = (self.first.numpy(),), (self.second.numpy(),)
+        blocks.adapt(found.numpy(), x.float().contiguous().numpy(), parts, spans.numpy())
+        y.add_(found)
