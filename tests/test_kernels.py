@@ -83,6 +83,7 @@ def test_torch_keeps_the_number_of_threads_it_was_given():
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("tokens", [1, 24, 25])
 def test_a_layer_in_fp32_computes_what_it_did(tokens, bias):
+    assert packed.compiles()
     torch.manual_seed(tokens)
     layer = nn.Linear(48, 80, bias=bias)
     x = torch.randn(1, tokens, 48)

@@ -9,6 +9,7 @@ In fp32 the weights stay as they lie, for `core.kernels`.
 from __future__ import annotations
 
 import logging
+import sys
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -86,7 +87,7 @@ def add_product(y: Tensor, x: Tensor, weight: Tensor) -> None:
 
 def _by_kernel(x: Tensor, weight: Tensor) -> bool:
     few = len(x) <= FEW and x.dtype == weight.dtype == torch.float32
-    return few and weight.device.type == "cpu" and weight.is_contiguous() and compiles()
+    return few and weight.device.type == "cpu" and weight.is_contiguous() and _loaded()
 
 
 def for_kernels(layer: nn.Linear) -> bool:
@@ -109,6 +110,11 @@ def compiles() -> bool:
         logging.getLogger(__name__).warning("Kernels cannot be compiled here: %s", reason)
         return False
     return True
+
+
+def _loaded() -> bool:
+    """Whether single tokens have made kernels worth loading; a prompt by itself has not."""
+    return "core.kernels.products" in sys.modules and compiles()
 
 
 def pack(model: Any) -> None:

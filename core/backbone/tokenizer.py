@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import hardware
 from core.errors import BadSetting, MissingBackbone
 
 if TYPE_CHECKING:
@@ -108,6 +107,8 @@ def _drop_copies(tokenizer: PreTrainedTokenizerBase) -> None:
 
     Nothing reads them once the backend is made, but what some tokenizers write of their own.
     """
+    from core import hardware
+
     if "save_vocabulary" in vars(type(tokenizer)):
         return
     for name in ("_vocab", "_merges"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from core.backbone import packed
 from core.engine.cache import RowCache, remembers
 from core.engine.llama_prompts import LlamaPrompts
 from core.engine.llama_step import LlamaStep, fits, hooked
@@ -29,6 +30,8 @@ class Forward:
         self.routing = adapters.routing
         self._takes = frozenset(inspect.signature(backbone.model.forward).parameters)
         self._remembers = remembers(backbone.model)
+        model = backbone.model
+        self._kernels = model.device.type == "cpu" and model.dtype == torch.float32
         self._step: tuple[list[Any], LlamaStep | None] | None = None
 
     def mark(self, key: str | None) -> Mark | None:
@@ -78,6 +81,8 @@ class Forward:
         kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
         # On a CPU prompts of a Llama are read without the padding between them.
         prompts = device.type == "cpu" and longest > 1
+        if longest == 1 and self._kernels:
+            packed.compiles()
         counts = [len(row) if prompts else longest for row in tokens]
         if (products := self.routing.products(keys, counts)) and (step := self._llama_step()):
             given = ids.to(device), options["position_ids"], mask.to(device)
