@@ -91,7 +91,6 @@ def evaluate(
     wanted.check()
     if matrix:
         _check_matrix(data, adapter, against, column_map, labels, split, base, pretraining)
-        check_writable(output or Path("runs"))  # its picture is always written
         _matrix(task, limit or _MATRIX_ROWS, wanted)
     if task is None:
         raise BadSetting("Name a task to evaluate, or all of them with --matrix.")
@@ -204,6 +203,7 @@ def _matrix(task: str | None, rows: int, wanted: Wanted) -> NoReturn:
     from finetune.data.examples import read_examples
     from finetune.workflows import cross_task, progress
 
+    check_writable(wanted.output or Path("runs"))  # its picture is always written
     service = wanted.service()
     names = [task] if task else list(service.tasks)
     examples = {

@@ -68,7 +68,7 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
     """y (tokens, out) from x (tokens, in) and a weight (out, in), as it lies."""
     if _by_kernel(x, weight):
         y = x.new_zeros(len(x), len(weight))
-        add_product(y, x, weight)
+        _add(y, x, weight)
         return y
     if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and len(x) <= _LEFT:
         return torch.mm(weight, x.t()).t().contiguous()
@@ -78,11 +78,15 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
 def add_product(y: Tensor, x: Tensor, weight: Tensor) -> None:
     """Onto y (tokens, out), in its place."""
     if _by_kernel(x, weight):
-        from core.kernels import products
-
-        products.add(y, x.contiguous(), weight)
+        _add(y, x, weight)
     else:
         y.addmm_(x, weight.t())
+
+
+def _add(y: Tensor, x: Tensor, weight: Tensor) -> None:
+    from core.kernels import products
+
+    products.add(y, x.contiguous(), weight)
 
 
 def _by_kernel(x: Tensor, weight: Tensor) -> bool:

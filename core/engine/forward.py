@@ -79,16 +79,16 @@ class Forward:
             options["position_ids"] = places.clamp(min=0).to(device)
         mask = torch.arange(columns) >= (columns - after)[:, None]
         kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
-        # On a CPU prompts of a Llama are read without the padding between them.
-        prompts = device.type == "cpu" and longest > 1
         if longest == 1 and self._kernels:
             packed.compiles()
-        counts = [len(row) if prompts else longest for row in tokens]
+        # On a CPU prompts of a Llama are read without the padding between them.
+        ragged = device.type == "cpu" and longest > 1
+        counts = [len(row) if ragged else longest for row in tokens]
         if (products := self.routing.products(keys, counts)) and (step := self._llama_step()):
             given = ids.to(device), options["position_ids"], mask.to(device)
             if longest == 1 and cache is not None and cache.columns:
                 return step(*given, cache, products).float()
-            if prompts:
+            if device.type == "cpu":
                 return LlamaPrompts(step)(*given, counts, kept, cache, products).float()
         with self.routing.rows(keys, longest):
             logits = self._logits(ids.to(device), mask.long().to(device), kept.to(device), options)
