@@ -48,7 +48,7 @@ def _by_torch(weights: list[Tensor], inputs: dict[int, Tensor]) -> None:
 def _by_kernels(weights: list[Tensor], inputs: dict[int, Tensor]) -> None:
     for weight in weights:
         x = inputs[weight.shape[1]]
-        products.add(torch.zeros(len(x), len(weight)), x, weight)
+        products.add(torch.zeros(len(x), len(weight)), x, products.as_it_lies(weight))
 
 
 def _seconds(call: Callable[[], object]) -> float:

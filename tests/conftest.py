@@ -44,6 +44,33 @@ def backbone(tokenizer):
     return backbones.create("nano", tokenizer, seed=0)
 
 
+@pytest.fixture
+def engine(backbone, tmp_path):
+    """With two adapters, a and b, for different layers and of different ranks."""
+    from core.engine.engine import Engine
+
+    engine = Engine(backbone)
+    for seed, lora in enumerate(({"r": 4}, {"r": 8, "target_modules": ["k_proj", "up_proj"]})):
+        name = "ab"[seed]
+        engine.adapters.create(name, {**lora, "init_lora_weights": False}, seed=seed)
+        engine.adapters.save(name, tmp_path / name)
+        engine.adapters.delete(name)
+        engine.adapters.load(name, tmp_path / name)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    """As many as torch may use within the test."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed adapters of the person running the tests stay out of them, and unharmed."""

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from core import backbone as backbones
-from core.backbone import packed
+from core.backbone import few_tokens, packed
 from core.backbone.int8 import Int8Linear, most_of_inputs
 from core.backbone.loading import in_memory
 from core.engine import llama_step
@@ -23,22 +23,13 @@ from core.kernels import blocks, products
 PROMPTS = [(0, 40, 50), tuple(range(60, 95)), (0, 70, 71, 72, 73), (5, 6)]
 
 
-@pytest.fixture(params=[1, 2])
-def threads(request):
-    """As many as torch may use within the test."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("tokens", [1, 2, 3, 4, 5, 7, 8, 13, 24])
 @pytest.mark.parametrize(("width", "out"), [(576, 96), (1200, 33), (17, 5), (40, 1000)])
 def test_a_product_is_that_of_torch(tokens, width, out, threads):
     torch.manual_seed(tokens)
     x, weight, y = torch.randn(tokens, width), torch.randn(out, width), torch.randn(tokens, out)
     expected = y + x @ weight.t()
-    products.add(y, x, weight)
+    products.add(y, x, products.as_it_lies(weight))
     torch.testing.assert_close(y, expected, atol=2e-4, rtol=1e-4)
 
 
@@ -46,7 +37,7 @@ def test_what_is_no_number_stays_none():
     x, weight = torch.ones(5, 64), torch.ones(3, 64)
     x[1, 7], weight[2, 9] = float("nan"), float("inf")
     y = torch.zeros(5, 3)
-    products.add(y, x, weight)
+    products.add(y, x, products.as_it_lies(weight))
     assert y[1].isnan().all() and y[0, 2].isinf() and y[0, :2].isfinite().all()
 
 
@@ -73,7 +64,8 @@ def test_a_norm_is_that_of_torch():
 def test_torch_keeps_the_number_of_threads_it_was_given():
     code = (
         "import torch; torch.set_num_threads(1); from core.kernels import products;"
-        "products.add(torch.zeros(2, 400), torch.ones(2, 400), torch.ones(400, 400));"
+        "layer = products.as_it_lies(torch.ones(400, 400));"
+        "products.add(torch.zeros(2, 400), torch.ones(2, 400), layer);"
         "print(torch.get_num_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -83,7 +75,7 @@ def test_torch_keeps_the_number_of_threads_it_was_given():
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("tokens", [1, 24, 25])
 def test_a_layer_in_fp32_computes_what_it_did(tokens, bias):
-    assert packed.compiles()
+    assert few_tokens.compiles()
     torch.manual_seed(tokens)
     layer = nn.Linear(48, 80, bias=bias)
     x = torch.randn(1, tokens, 48)
@@ -137,19 +129,6 @@ def test_models_of_other_kinds_answer_the_same(kind, tokenizer, backbone):
     assert not any(isinstance(one, packed.PlainLinear) for one in model.modules())
 
 
-@pytest.fixture
-def engine(backbone, tmp_path):
-    engine = Engine(backbone)
-    for seed, lora in enumerate(({"r": 4}, {"r": 8, "target_modules": ["k_proj", "up_proj"]})):
-        name = "ab"[seed]
-        engine.adapters.create(name, {**lora, "init_lora_weights": False}, seed=seed)
-        engine.adapters.save(name, tmp_path / name)
-        engine.adapters.delete(name)
-        engine.adapters.load(name, tmp_path / name)
-    yield engine
-    engine.close()
-
-
 def test_steps_by_kernels_and_by_torch_write_the_same(engine, monkeypatch):
     steps = []
     compute = CompiledStep.__call__
@@ -162,7 +141,7 @@ def test_steps_by_kernels_and_by_torch_write_the_same(engine, monkeypatch):
     found = answered(engine)
     assert max(steps) > 1
     taken = len(steps)
-    monkeypatch.setattr(packed, "compiles", lambda: False)
+    monkeypatch.setattr(few_tokens, "compiles", lambda: False)
     engine.adapters.create("c", {"r": 4}, seed=0)  # the step is laid out anew
     same(found, answered(engine), 1e-4)
     assert len(steps) == taken
@@ -199,10 +178,10 @@ def test_without_kernels_torch_does_it(engine, monkeypatch, caplog):
         raise RuntimeError("LLVM is another one\nand more")
 
     monkeypatch.setattr(products, "add", broken)
-    packed.compiles.cache_clear()
+    few_tokens.compiles.cache_clear()
     try:
         assert answered(engine, ("a",))
         assert llama_step.LlamaStep(engine.backbone.model, [])._compiled is None
         assert caplog.messages == ["Kernels cannot be compiled here: LLVM is another one"]
     finally:
-        packed.compiles.cache_clear()
+        few_tokens.compiles.cache_clear()

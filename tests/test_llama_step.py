@@ -17,19 +17,6 @@ from core.engine.sequences import Request
 PROMPTS = [(0, 40, 50), tuple(range(60, 95)), (0, 70, 71, 72, 73), (5, 6)]
 
 
-@pytest.fixture
-def engine(backbone, tmp_path):
-    engine = Engine(backbone)
-    for seed, lora in enumerate(({"r": 4}, {"r": 8, "target_modules": ["k_proj", "up_proj"]})):
-        name = "ab"[seed]
-        engine.adapters.create(name, {**lora, "init_lora_weights": False}, seed=seed)
-        engine.adapters.save(name, tmp_path / name)
-        engine.adapters.delete(name)
-        engine.adapters.load(name, tmp_path / name)
-    yield engine
-    engine.close()
-
-
 def written(engine, names):
     requests = [
         Request(adapter=name, prompt=prompt, max_new_tokens=8, logprobs=5)

@@ -9,7 +9,7 @@ from torch import nn
 from core import backbone as backbones
 from core import opening
 from core.adapters.lora import AdapterStack
-from core.backbone import packed
+from core.backbone import few_tokens, packed
 from core.engine.engine import Engine
 from core.engine.scheduler import Limits
 from core.engine.sequences import Request
@@ -70,7 +70,7 @@ def test_a_weight_that_lies_as_it_was_gives_the_same_product(tokens):
     torch.manual_seed(tokens)
     x, weight = torch.randn(tokens, 48).bfloat16(), torch.randn(80, 48).bfloat16()
     expected = x.float() @ weight.float().t()
-    found = packed.product(x, weight)
+    found = few_tokens.product(x, weight)
     assert found.is_contiguous()
     assert torch.allclose(found.float(), expected, atol=0.3, rtol=0.02)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from core.adapters.factors import Factors
 from core.adapters.fused import bare
-from core.backbone.packed import compiles
+from core.backbone.few_tokens import compiles
 
 _SPACE = 8
 """Adapters that stay stacked, so that the next batch need not stack them anew."""

@@ -1,22 +1,18 @@
-"""Linear layers for answering on a CPU: in bf16 packed for it, in fp32 multiplied by a kernel of our own.
+"""Linear layers for answering on a CPU: in bf16 packed for it, in fp32 as they lie; few tokens go to `few_tokens`.
 
 torch's bf16 product of a few tokens on a CPU puts the whole weight into oneDNN's blocks anew, each
 time: 39 ms a token of SmolLM2 instead of 27, 56 instead of 35 for a prompt of 50. What `torch.compile`
 does once for a model that it freezes is done here without it: weights packed, one operation called.
-In fp32 the weights stay as they lie, for `core.kernels`.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
-from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from core.backbone import few_tokens
 from core.backbone.frozen import FrozenLinear
 from core.errors import BadSetting
 
@@ -41,8 +37,16 @@ class PackedLinear(FrozenLinear):
 
     def product(self, x: Tensor) -> Tensor:
         """y (tokens, out) from x (tokens, in)."""
+        if (kernels := few_tokens.kernels_for(len(x))) and (blocks := self.blocks) is not None:
+            found = few_tokens.by_kernel(x, kernels.in_blocks([blocks]), self.out_features)
+            return found if self.bias is None else found.add_(self.bias)
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
         return y
+
+    @property
+    def blocks(self) -> Any | None:
+        """The weight as `core.kernels` reads it; None where it lies otherwise."""
+        return few_tokens.blocks(self._packed, self.out_features, self.in_features)
 
 
 class PlainLinear(nn.Linear):
@@ -52,73 +56,19 @@ class PlainLinear(nn.Linear):
         if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
             return super().forward(x)
         flat = x.reshape(-1, self.in_features)
-        y = product(flat, self.weight).view(*x.shape[:-1], self.out_features)
+        y = few_tokens.product(flat, self.weight).view(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y.add_(self.bias)
 
 
 PLAIN = (nn.Linear, PlainLinear)
 """Whose weight lies as it was."""
-FEW = 24
-"""Tokens for which kernels are quicker than torch's product in fp32."""
-_LEFT = 64
-"""Tokens for which a weight in bf16 is quicker as the left factor, which oneDNN takes as it lies."""
-
-
-def product(x: Tensor, weight: Tensor) -> Tensor:
-    """y (tokens, out) from x (tokens, in) and a weight (out, in), as it lies."""
-    if _by_kernel(x, weight):
-        y = x.new_zeros(len(x), len(weight))
-        _add(y, x, weight)
-        return y
-    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and len(x) <= _LEFT:
-        return torch.mm(weight, x.t()).t().contiguous()
-    return nn.functional.linear(x, weight)
-
-
-def add_product(y: Tensor, x: Tensor, weight: Tensor) -> None:
-    """Onto y (tokens, out), in its place."""
-    if _by_kernel(x, weight):
-        _add(y, x, weight)
-    else:
-        y.addmm_(x, weight.t())
-
-
-def _add(y: Tensor, x: Tensor, weight: Tensor) -> None:
-    from core.kernels import products
-
-    products.add(y, x.contiguous(), weight)
-
-
-def _by_kernel(x: Tensor, weight: Tensor) -> bool:
-    few = len(x) <= FEW and x.dtype == weight.dtype == torch.float32
-    return few and weight.device.type == "cpu" and weight.is_contiguous() and _loaded()
 
 
 def for_kernels(layer: nn.Linear) -> bool:
-    """Whether kernels can read a weight as it lies: in fp32 on a CPU."""
-    weight = layer.weight if type(layer) in PLAIN else None
-    return weight is not None and weight.dtype == torch.float32 and weight.device.type == "cpu"
-
-
-@cache
-def compiles() -> bool:
-    """Whether kernels can be had: numba is here, and compiles one."""
-    if find_spec("numba") is None:
-        return False
-    try:
-        from core.kernels import products
-
-        products.add(torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1))
-    except Exception as error:  # a numba that does not go with this Python, numpy or processor
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        logging.getLogger(__name__).warning("Kernels cannot be compiled here: %s", reason)
-        return False
-    return True
-
-
-def _loaded() -> bool:
-    """Whether single tokens have made kernels worth loading; a prompt by itself has not."""
-    return "core.kernels.products" in sys.modules and compiles()
+    """Whether kernels can read the weight of a layer."""
+    if isinstance(layer, PackedLinear):
+        return layer.blocks is not None
+    return type(layer) in PLAIN and few_tokens.readable(layer.weight)
 
 
 def pack(model: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.backbone import packed
+from core.backbone import few_tokens
 from core.engine.cache import RowCache, remembers
 from core.engine.llama_prompts import LlamaPrompts
 from core.engine.llama_step import LlamaStep, fits, hooked
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from core.backbone import Backbone
     from core.engine.prefixes import Mark
 
+_KERNELS = (torch.float32, torch.bfloat16)
+"""Of weights that kernels read."""
+
 
 class Forward:
     """The only caller of the model while it serves."""
@@ -31,7 +34,7 @@ class Forward:
         self._takes = frozenset(inspect.signature(backbone.model.forward).parameters)
         self._remembers = remembers(backbone.model)
         model = backbone.model
-        self._kernels = model.device.type == "cpu" and model.dtype == torch.float32
+        self._kernels = model.device.type == "cpu" and model.dtype in _KERNELS
         self._step: tuple[list[Any], LlamaStep | None] | None = None
 
     def mark(self, key: str | None) -> Mark | None:
@@ -80,7 +83,7 @@ class Forward:
         mask = torch.arange(columns) >= (columns - after)[:, None]
         kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
         if longest == 1 and self._kernels:
-            packed.compiles()
+            few_tokens.compiles()
         # On a CPU prompts of a Llama are read without the padding between them.
         ragged = device.type == "cpu" and longest > 1
         counts = [len(row) if ragged else longest for row in tokens]

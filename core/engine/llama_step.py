@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
-from core.backbone import packed
+from core.backbone import few_tokens, packed
 from core.backbone.int8 import Int8Linear, scaled
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class Linears:
 
     @property
     def for_kernels(self) -> bool:
-        """Whether kernels can read them all: in int8, or in fp32 as they lie, and without biases."""
+        """Whether kernels can read them all, and there are no biases."""
         there = all(packed.for_kernels(one) or isinstance(one, Int8Linear) for one in self.layers)
-        return packed.compiles() and there and all(one.bias is None for one in self.layers)
+        return few_tokens.compiles() and there and all(one.bias is None for one in self.layers)
 
     def add_to(self, y: Tensor, x: Tensor, products: Products) -> None:
         """Onto y (rows, out) what the only layer makes of x (rows, in)."""
@@ -69,7 +69,7 @@ class Linears:
         if type(layer) not in packed.PLAIN or layer.bias is not None:
             y.add_(self(x, products)[0])
             return
-        packed.add_product(y, x, layer.weight)
+        few_tokens.add_product(y, x, layer.weight)
         if place is not None:
             products.add(place, y, x)
 
@@ -95,7 +95,7 @@ class Block:
 class LlamaStep:
     """The weights of a model, laid out for single tokens; they stay those of the model.
 
-    A few rows in fp32 or int8 on a CPU are left to `CompiledStep`.
+    A few rows on a CPU are left to `CompiledStep`.
     """
 
     def __init__(self, model: Any, adapted: Sequence[Any]) -> None:
@@ -113,7 +113,7 @@ class LlamaStep:
         self.embedding: Any = _base(model.model.embed_tokens)
         self.norm: Any = model.model.norm.weight
         self.head = _linears([model.lm_head], {})
-        self._few = _FEW_WHOLE if self.head.int8 else packed.FEW
+        self._few = _FEW_WHOLE if self.head.int8 else few_tokens.FEW
         self._same, self._swapped = _turns(self.size, self.norm.device)
 
     def __call__(
@@ -198,7 +198,7 @@ def hooked(model: Any) -> bool:
 
 def _made(x: Tensor, layer: Any) -> Tensor:
     if type(layer) in packed.PLAIN and layer.bias is None:
-        return packed.product(x, layer.weight)
+        return few_tokens.product(x, layer.weight)
     return layer.product(x) if isinstance(layer, packed.PackedLinear) else layer(x)
 
 

@@ -1,6 +1,6 @@
 """A block of a Llama for single tokens, but for what they find in the cache: two calls instead of thirty.
 
-A layer is (weight, scales, most) as in `products`, the weights of linear layers that read the same below one
+A layer is (weight, scales, most) as in `products`, of linear layers that read the same, their outputs one after
 another; `parts` are what adapters add to each of these: `firsts` A (ranks, in) and `seconds` B (ranks, out), in
 fp32, and `spans` (rows, 2) are the ranks of each row's own adapter.
 """
@@ -52,7 +52,10 @@ def _linear(y: Any, x: Any, adapted: Any, spans: Any, threads: Any) -> None:
 @compiled
 def linear(x: Any, adapted: Any, spans: Any, threads: Any) -> Any:
     """y (rows, out) that an adapted layer makes of x (rows, in)."""
-    y = np.zeros((len(x), len(adapted[0][0])), np.float32)
+    width = 0
+    for second in adapted[1][1]:
+        width += second.shape[1]
+    y = np.zeros((len(x), width), np.float32)
     _linear(y, x, adapted, spans, threads)
     return y
 

@@ -49,6 +49,12 @@ def shared(function: Callable[..., Any]) -> Any:
     return compiled(function, parallel=True)
 
 
+def for_this_processor() -> bool:
+    """Whether kernels may use all its instructions: nobody told numba of another."""
+    config: Any = numba.config
+    return not config.CPU_NAME and not config.CPU_FEATURES and bool(config.ENABLE_AVX)
+
+
 class Threads:
     """As many as torch has, for kernels that share their work; one kernel at a time.
 

@@ -4,16 +4,20 @@ It reads the weight once, row after row, at the speed of the memory, and multipl
 tokens while it lies in the cache. MKL's products read a weight of this size at two thirds of that speed
 for one token, and take three times as long for eight, for which it lays the weight out anew.
 
-A `weight` is (out, in). In fp32 its `scales` are empty and its `most` is 0; in int8 `scales` (out,) are what
-its rows are multiplied with, and tokens are put into whole numbers up to `most` as `core.backbone.int8` does.
+A `weight` is (out, in), in fp32 or in bf16 as the bits (uint16) of each number; or those of several layers one
+after another, in blocks as `core.kernels.halves` tells. In int8 its `scales` (out,) are what its rows are
+multiplied with, and tokens are put into whole numbers up to `most` as `core.backbone.int8` does; else `scales`
+are empty and `most` is 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numba
 import numpy as np
+import torch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -21,6 +25,7 @@ from numba.extending import intrinsic, overload
 from torch import Tensor
 
 from core.kernels.compiling import THREADS, compiled, shared
+from core.kernels.halves import add_halves
 
 _AHEAD = 4
 """Rows from one that is multiplied to the one that is fetched meanwhile."""
@@ -48,18 +53,34 @@ def _fetch(typing: Any, values: Any, place: Any) -> Any:
     return types.void(values, place), generate
 
 
+@intrinsic
+def _wide(typing: Any, number: Any) -> Any:
+    """In fp32, from fp32 or from the bits of bf16, which are the upper half of it."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        if number == types.float32:
+            return given[0]
+        bits = builder.zext(given[0], ir.IntType(32))
+        return builder.bitcast(builder.shl(bits, ir.IntType(32)(16)), ir.FloatType())
+
+    return types.float32(number), generate
+
+
+wide: Any = _wide
+
+
 @compiled
 def _eight(a: Any, b: Any, c: Any, d: Any, first: Any, second: Any) -> Any:
     p = q = r = s = t = u = v = w = numba.float32(0)
     for i in range(len(first)):
-        p += a[i] * first[i]
-        q += b[i] * first[i]
-        r += c[i] * first[i]
-        s += d[i] * first[i]
-        t += a[i] * second[i]
-        u += b[i] * second[i]
-        v += c[i] * second[i]
-        w += d[i] * second[i]
+        p += a[i] * wide(first[i])
+        q += b[i] * wide(first[i])
+        r += c[i] * wide(first[i])
+        s += d[i] * wide(first[i])
+        t += a[i] * wide(second[i])
+        u += b[i] * wide(second[i])
+        v += c[i] * wide(second[i])
+        w += d[i] * wide(second[i])
     return (p, q, r, s), (t, u, v, w)
 
 
@@ -67,10 +88,10 @@ def _eight(a: Any, b: Any, c: Any, d: Any, first: Any, second: Any) -> Any:
 def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
     p = q = r = s = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * row[i]
-        q += b[i] * row[i]
-        r += c[i] * row[i]
-        s += d[i] * row[i]
+        p += a[i] * wide(row[i])
+        q += b[i] * wide(row[i])
+        r += c[i] * wide(row[i])
+        s += d[i] * wide(row[i])
     return p, q, r, s
 
 
@@ -78,8 +99,8 @@ def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
 def _two(a: Any, b: Any, row: Any) -> Any:
     p = q = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * row[i]
-        q += b[i] * row[i]
+        p += wide(a[i]) * wide(row[i])
+        q += wide(b[i]) * wide(row[i])
     return p, q
 
 
@@ -88,7 +109,7 @@ def dot(a: Any, row: Any) -> Any:
     """Of two vectors."""
     p = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * row[i]
+        p += a[i] * wide(row[i])
     return p
 
 
@@ -233,6 +254,11 @@ def _add_product(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: A
         else:
             _shared_whole(y, tokens, sizes, weight, scales, threads)
 
+    def halves(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
+        add_halves(y, x, weight, threads)
+
+    if isinstance(weight, types.BaseTuple):
+        return halves
     return whole if weight.dtype == types.int8 else real
 
 
@@ -246,12 +272,18 @@ def onto(y: Any, x: Any, layer: Any, threads: Any) -> None:
 _NONE = np.empty(0, np.float32)
 
 
-def real(weight: Tensor) -> tuple[Any, Any, np.float32]:
-    """A layer of a weight (out, in) in fp32."""
-    return weight.detach().numpy(), _NONE, np.float32(0)
+def as_it_lies(weight: Tensor) -> tuple[Any, Any, np.float32]:
+    """A layer of a weight (out, in) in fp32 or bf16."""
+    bits = weight.detach().view(torch.uint16) if weight.dtype == torch.bfloat16 else weight.detach()
+    return bits.numpy(), _NONE, np.float32(0)
 
 
-def add(y: Tensor, x: Tensor, weight: Tensor) -> None:
-    """Onto y (tokens, out) the product of x (tokens, in) and a weight (out, in), all fp32 and contiguous."""
+def in_blocks(weights: Sequence[Any]) -> tuple[Any, Any, np.float32]:
+    """A layer of weights in blocks (out / 64, in / 2, 64)."""
+    return tuple(weights), _NONE, np.float32(0)
+
+
+def add(y: Tensor, x: Tensor, layer: Any) -> None:
+    """Onto y (tokens, out) the product of x (tokens, in), both fp32 and contiguous, and a layer."""
     with THREADS as threads:
-        onto(y.numpy(), x.numpy(), real(weight), threads)
+        onto(y.numpy(), x.numpy(), layer, threads)

@@ -1,0 +1,144 @@
+"""Kernels for weights in bf16 that oneDNN packed: the products of torch, and steps as near to fp32 as its own."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from core.backbone import few_tokens, packed
+from core.backbone.loading import in_memory
+from core.engine.cache import RowCache
+from core.engine.compiled_step import CompiledStep
+from core.engine.engine import Engine
+from core.engine.forward import Forward
+
+pytestmark = pytest.mark.skipif(
+    not (packed.possible() and few_tokens._multiplies_halves()),
+    reason="this CPU has no VDPBF16PS",
+)
+TOKENS = [1, 2, 3, 5, 6, 7, 13, 24]
+
+
+def linear(width, out, **options):
+    torch.manual_seed(out)
+    return packed.PackedLinear(nn.Linear(width, out, **options).bfloat16())
+
+
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_layers_that_read_the_same_are_multiplied_together(tokens, threads):
+    from core.kernels import products
+
+    first, second = linear(576, 192, bias=False), linear(576, 64, bias=False)
+    x, y = torch.randn(tokens, 576), torch.randn(tokens, 256)
+    weights = torch.cat([first.weight, second.weight]).double()
+    expected = y + (x.bfloat16().double() @ weights.t()).float()
+    products.add(y, x, products.in_blocks([first.blocks, second.blocks]))
+    torch.testing.assert_close(y, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_numbers_are_rounded_as_torch_rounds_them():
+    from core.kernels.halves import pairs
+
+    x = torch.randn(3, 64) * torch.logspace(-30, 30, 64)
+    x[0, 0], x[0, 1] = 1 + 2**-8, 1 + 3 * 2**-8  # half way: to the even neighbour
+    found = torch.from_numpy(pairs(x.numpy()).view(np.int16)).view(torch.bfloat16)
+    assert torch.equal(found, x.bfloat16())
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("out", [128, 80], ids=["in blocks", "otherwise"])
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_a_packed_layer_computes_what_onednn_makes_of_it(tokens, out, bias, monkeypatch):
+    layer, x = linear(96, out, bias=bias), torch.randn(tokens, 96).bfloat16()
+    assert (layer.blocks is not None) == (out == 128)
+    with torch.inference_mode():
+        found = layer(x)
+        monkeypatch.setattr(few_tokens, "compiles", lambda: False)
+        expected = layer(x)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.float(), expected.float(), atol=0.02, rtol=0.01)
+
+
+def test_blocks_hold_the_weight_when_the_layer_is_gone():
+    layer = linear(64, 64, bias=False)
+    blocks, before = layer.blocks, layer.blocks.copy()
+    layer.weight = torch.ones(64, 64, dtype=torch.bfloat16)
+    del layer
+    gc.collect()
+    assert np.array_equal(blocks, before)
+
+
+def test_blocks_that_lie_otherwise_are_left_to_onednn(monkeypatch):
+    layout = few_tokens._in_blocks.__wrapped__
+    assert layout(64, 128)
+    arranged = few_tokens._memory
+    monkeypatch.setattr(few_tokens, "_memory", lambda weight: arranged(weight)[::-1])
+    assert not layout(64, 128)
+
+
+@pytest.fixture(params=["tied", "a head of its own"])
+def systems(request, tokenizer, tmp_path):
+    """The same model with two adapters, in fp32 and in bf16, its heads in two groups."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=128, intermediate_size=192, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256,
+        tie_word_embeddings=request.param == "tied",
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).eval()
+    model.resize_token_embeddings(-(-len(tokenizer) // 64) * 64)
+    exact = Engine(in_memory(model, tokenizer, "grouped"))
+    for seed, name in enumerate("ab"):
+        exact.adapters.create(name, {"r": 4, "init_lora_weights": False}, seed=seed)
+        exact.adapters.save(name, tmp_path / name)
+        exact.adapters.delete(name)
+    half = LlamaForCausalLM(config).bfloat16().eval()
+    half.resize_token_embeddings(model.config.vocab_size)
+    half.load_state_dict(exact.backbone.model.state_dict())
+    packed.pack(half)
+    made = exact, Engine(in_memory(half, tokenizer, "grouped"))
+    for engine in made:
+        for name in "ab":
+            engine.adapters.load(name, tmp_path / name)
+    yield made
+    for engine in made:
+        engine.close()
+
+
+def written(engine):
+    """Logits of six tokens of four rows with different adapters."""
+    own = Forward(engine.backbone, engine.adapters)
+    keys = [None, *(engine.adapters.hold(name) for name in "ab"), None]
+    cache = RowCache(engine.backbone.model)
+    cache.begin(4)
+    prompts = [(1, 2, 3), tuple(range(60, 95)), (0, 70, 71, 72, 73), (5, 6)]
+    with own.step():
+        own(prompts, keys, [1] * 4, cache)
+        cache.advance([len(one) for one in prompts])
+        found = []
+        for token in range(10, 16):
+            found.append(own([(token,)] * 4, keys, [1] * 4, cache))
+            cache.advance([1] * 4)
+    return torch.stack(found)
+
+
+def test_a_step_is_no_further_from_fp32_than_that_of_torch(systems, monkeypatch):
+    exact, half = systems
+    steps, compute = [], CompiledStep.__call__
+    monkeypatch.setattr(
+        CompiledStep, "__call__", lambda self, *given: steps.append(self) or compute(self, *given)
+    )
+    expected = written(exact)
+    steps.clear()
+    ours = written(half)
+    assert len(steps) == 6
+    monkeypatch.setattr(few_tokens, "compiles", lambda: False)
+    theirs = written(half)
+    assert len(steps) == 6
+    far, as_far = ((one - expected).square().mean().sqrt() for one in (ours, theirs))
+    assert 0 < far < as_far
