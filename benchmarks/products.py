@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from core.kernels import products
+from core.kernels import layers
 
 _SHAPES = [*[(960, 576), (576, 576), (3072, 576), (576, 1536)] * 30, (49152, 576)]
 """Outputs and inputs, those that read the same together."""
@@ -48,7 +48,7 @@ def _by_torch(weights: list[Tensor], inputs: dict[int, Tensor]) -> None:
 def _by_kernels(weights: list[Tensor], inputs: dict[int, Tensor]) -> None:
     for weight in weights:
         x = inputs[weight.shape[1]]
-        products.add(torch.zeros(len(x), len(weight)), x, products.as_it_lies(weight))
+        layers.add(torch.zeros(len(x), len(weight)), x, layers.as_it_lies(weight))
 
 
 def _seconds(call: Callable[[], object]) -> float:

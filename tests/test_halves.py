@@ -18,7 +18,7 @@ from core.engine.engine import Engine
 from core.engine.forward import Forward
 
 pytestmark = pytest.mark.skipif(
-    not (packed.possible() and few_tokens._multiplies_halves()),
+    not (packed.possible() and few_tokens.multiplies_halves()),
     reason="this CPU has no VDPBF16PS",
 )
 TOKENS = [1, 2, 3, 5, 6, 7, 13, 24]
@@ -31,14 +31,28 @@ def linear(width, out, **options):
 
 @pytest.mark.parametrize("tokens", TOKENS)
 def test_layers_that_read_the_same_are_multiplied_together(tokens, threads):
-    from core.kernels import products
+    from core.kernels import layers
 
     first, second = linear(576, 192, bias=False), linear(576, 64, bias=False)
     x, y = torch.randn(tokens, 576), torch.randn(tokens, 256)
     weights = torch.cat([first.weight, second.weight]).double()
     expected = y + (x.bfloat16().double() @ weights.t()).float()
-    products.add(y, x, products.in_blocks([first.blocks, second.blocks]))
+    layers.add(y, x, layers.in_blocks([first.blocks, second.blocks]))
     torch.testing.assert_close(y, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("width", "out"), [(576, 200), (576, 9), (40, 64)])
+@pytest.mark.parametrize("tokens", TOKENS)
+def test_a_weight_that_lies_as_it_was_is_multiplied_the_same(tokens, width, out, threads):
+    from core.kernels import layers
+
+    torch.manual_seed(tokens)
+    x, y = torch.randn(tokens, width), torch.randn(tokens, out)
+    weight = torch.randn(out, width).bfloat16()
+    expected = y + (x.bfloat16().double() @ weight.double().t()).float()
+    layers.add(y, x, layers.as_it_lies(weight))
+    exact = tokens > 1 and (width, out) == (576, 200)  # else x stays in fp32
+    torch.testing.assert_close(y, expected, atol=1e-4 if exact else 0.3, rtol=1e-4)
 
 
 def test_numbers_are_rounded_as_torch_rounds_them():

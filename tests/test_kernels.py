@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ from core.engine import llama_step
 from core.engine.compiled_step import CompiledStep
 from core.engine.engine import Engine
 from core.engine.sequences import Request
-from core.kernels import blocks, products
+from core.kernels import blocks, compiling, layers
 
 PROMPTS = [(0, 40, 50), tuple(range(60, 95)), (0, 70, 71, 72, 73), (5, 6)]
 
@@ -29,7 +30,7 @@ def test_a_product_is_that_of_torch(tokens, width, out, threads):
     torch.manual_seed(tokens)
     x, weight, y = torch.randn(tokens, width), torch.randn(out, width), torch.randn(tokens, out)
     expected = y + x @ weight.t()
-    products.add(y, x, products.as_it_lies(weight))
+    layers.add(y, x, layers.as_it_lies(weight))
     torch.testing.assert_close(y, expected, atol=2e-4, rtol=1e-4)
 
 
@@ -37,7 +38,7 @@ def test_what_is_no_number_stays_none():
     x, weight = torch.ones(5, 64), torch.ones(3, 64)
     x[1, 7], weight[2, 9] = float("nan"), float("inf")
     y = torch.zeros(5, 3)
-    products.add(y, x, products.as_it_lies(weight))
+    layers.add(y, x, layers.as_it_lies(weight))
     assert y[1].isnan().all() and y[0, 2].isinf() and y[0, :2].isfinite().all()
 
 
@@ -49,7 +50,7 @@ def test_a_product_in_int8_is_that_of_the_layer_to_the_last_bit(tokens, width, o
     x, y = torch.randn(tokens, width), torch.zeros(tokens, out)
     whole, scales = layer.whole
     one = whole.numpy(), scales.numpy(), np.float32(most_of_inputs())
-    products.onto(y.numpy(), x.numpy(), one, threads)
+    layers.onto(y.numpy(), x.numpy(), one, threads)
     with torch.inference_mode():
         assert torch.equal(y, layer(x))
 
@@ -61,15 +62,44 @@ def test_a_norm_is_that_of_torch():
     torch.testing.assert_close(found, expected)
 
 
+def test_the_exponential_is_that_of_numpy_where_it_is_a_number():
+    from core.kernels.attention import exponential
+
+    x = np.linspace(-87, 88, 5001, dtype=np.float32)
+    found = np.array([exponential(one) for one in x])
+    np.testing.assert_allclose(found, np.exp(x.astype(np.float64)), rtol=3e-7)
+    assert exponential(np.float32(-1e9)) < 2e-38 and np.isnan(exponential(np.float32("nan")))
+
+
 def test_torch_keeps_the_number_of_threads_it_was_given():
     code = (
-        "import torch; torch.set_num_threads(1); from core.kernels import products;"
-        "layer = products.as_it_lies(torch.ones(400, 400));"
-        "products.add(torch.zeros(2, 400), torch.ones(2, 400), layer);"
+        "import torch; torch.set_num_threads(1); from core.kernels import layers;"
+        "layer = layers.as_it_lies(torch.ones(400, 400));"
+        "layers.add(torch.zeros(2, 400), torch.ones(2, 400), layer);"
         "print(torch.get_num_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_a_kernel_is_compiled_anew_when_one_that_it_calls_has_changed(tmp_path):
+    folder = tmp_path / "core" / "kernels"
+    folder.mkdir(parents=True)
+    shutil.copy(compiling.__file__, folder)
+    head = "from core.kernels.compiling import compiled\n"
+    (folder / "outer.py").write_text(
+        f"{head}from core.kernels.inner import inner\n@compiled\ndef outer(): return inner()\n"
+    )
+
+    def answer(value):
+        (folder / "inner.py").write_text(f"{head}@compiled\ndef inner(): return {value}\n")
+        code = "from core.kernels.outer import outer; print(outer(), sum(outer.stats.cache_hits.values()))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()
+
+    assert [answer(1), answer(1), answer(2)] == [["1", "0"], ["1", "1"], ["2", "0"]]
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -177,7 +207,7 @@ def test_without_kernels_torch_does_it(engine, monkeypatch, caplog):
     def broken(*given):
         raise RuntimeError("LLVM is another one\nand more")
 
-    monkeypatch.setattr(products, "add", broken)
+    monkeypatch.setattr(layers, "add", broken)
     few_tokens.compiles.cache_clear()
     try:
         assert answered(engine, ("a",))

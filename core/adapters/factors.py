@@ -38,8 +38,9 @@ class Factors:
     def add_own(self, y: Tensor, x: Tensor, spans: Tensor) -> None:
         """Onto y (rows, out), from x (rows, in), by the ranks of each row alone, `spans` (rows, 2)."""
         from core.kernels import blocks
+        from core.kernels.layers import array
 
         found = torch.zeros(y.shape)
-        parts = (self.first.numpy(),), (self.second.numpy(),)
+        parts = (array(self.first),), (array(self.second),)
         blocks.adapt(found.numpy(), x.float().contiguous().numpy(), parts, spans.numpy())
         y.add_(found)

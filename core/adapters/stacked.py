@@ -119,11 +119,6 @@ class _Same(Products):
     def __init__(self, stack: Stack, key: str, *, single: bool) -> None:
         factors = stack.alone(key)
         self.factors = _quick(factors) if single else factors
-        ranks = stack.places[key]
-        self._span = (0, ranks.stop - ranks.start)
-
-    def spans(self, rows: int) -> list[tuple[int, int]]:
-        return [self._span] * rows
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
         if factors := self.factors[place]:
@@ -152,27 +147,31 @@ class _Runs(Products):
 
 
 class _Masked(Products):
-    """One token a row: every row times all factors, without those of other adapters.
-
-    On a CPU a kernel multiplies each row with its own factors alone.
-    """
+    """One token a row: every row times all factors, without those of other adapters."""
 
     def __init__(self, stack: Stack, rows: Sequence[str | None], device: torch.device) -> None:
         self.factors = _quick(stack.factors)
         self._blocked = stack.blocked(rows, device)
+
+    def add(self, place: int, y: Tensor, x: Tensor) -> None:
+        if factors := self.factors[place]:
+            factors.add(y, x, self._blocked)
+
+
+class _Own(Products):
+    """One token a row: a kernel multiplies each with the factors of its own adapter alone."""
+
+    def __init__(self, stack: Stack, rows: Sequence[str | None]) -> None:
+        self.factors = stack.factors
         ranks = [stack.places[key] if key is not None else slice(0, 0) for key in rows]
         self._spans = [(one.start, one.stop) for one in ranks]
-        self._own = torch.tensor(self._spans) if device.type == "cpu" and compiles() else None
+        self._own = torch.tensor(self._spans)
 
     def spans(self, rows: int) -> list[tuple[int, int]]:
         return self._spans
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        if (factors := self.factors[place]) is None:
-            return
-        if self._own is None:
-            factors.add(y, x, self._blocked)
-        else:
+        if factors := self.factors[place]:
             factors.add_own(y, x, self._own)
 
 
@@ -240,10 +239,13 @@ class Stacked:
     ) -> Products:
         if not wanted or self._stack is None:
             return Products()
+        device = layers[0].get_base_layer().weight.device
+        if single and device.type == "cpu" and compiles():
+            return _Own(self._stack, rows)
         if len({*rows}) == 1:
             return _Same(self._stack, next(iter(wanted)), single=single)
         if single:
-            return _Masked(self._stack, rows, layers[0].get_base_layer().weight.device)
+            return _Masked(self._stack, rows, device)
         return _Runs(self._stack, rows)
 
     def _members(self, wanted: set[str]) -> list[str]:

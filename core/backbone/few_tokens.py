@@ -20,6 +20,7 @@ FEW = 24
 """Tokens for which kernels are quicker than torch's products."""
 _LEFT = 64
 """Tokens for which a weight in bf16 is quicker as the left factor, which oneDNN takes as it lies."""
+_KERNELS = "core.kernels.layers"
 _BLOCK = 64
 """Outputs of a block that kernels can read."""
 
@@ -44,10 +45,10 @@ def add_product(y: Tensor, x: Tensor, weight: Tensor) -> None:
 
 def by_kernel(x: Tensor, layer: Any, out: int) -> Tensor:
     """y (tokens, out) like x (tokens, in), which is in fp32 or bf16, and a layer for kernels."""
-    from core.kernels import products
+    from core.kernels import layers
 
     y = torch.zeros(len(x), out)
-    products.add(y, x.float().contiguous(), layer)
+    layers.add(y, x.float().contiguous(), layer)
     return y.to(x.dtype)
 
 
@@ -59,9 +60,9 @@ def readable(weight: Tensor) -> bool:
 
 def kernels_for(tokens: int) -> Any | None:
     """For so many tokens, where kernels are loaded."""
-    if tokens > FEW or "core.kernels.products" not in sys.modules or not compiles():
+    if tokens > FEW or _KERNELS not in sys.modules or not compiles():
         return None
-    return sys.modules["core.kernels.products"]
+    return sys.modules[_KERNELS]
 
 
 @cache
@@ -70,9 +71,9 @@ def compiles() -> bool:
     if find_spec("numba") is None:
         return False
     try:
-        from core.kernels import products
+        from core.kernels import layers
 
-        products.add(torch.zeros(1, 1), torch.ones(1, 1), products.as_it_lies(torch.ones(1, 1)))
+        layers.add(torch.zeros(1, 1), torch.ones(1, 1), layers.as_it_lies(torch.ones(1, 1)))
     except Exception as error:  # a numba that does not go with this Python, numpy or processor
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         logging.getLogger(__name__).warning("Kernels cannot be compiled here: %s", reason)
@@ -89,7 +90,7 @@ def blocks(packed: Tensor, out: int, width: int) -> Any | None:
 def _in_blocks(out: int, width: int) -> bool:
     """Whether kernels can read what oneDNN makes of such a weight here, tried with one."""
     known = all(hasattr(torch.ops.mkldnn, name) for name in ("data_ptr", "_nbytes"))
-    if not (known and _multiplies_halves()) or out % _BLOCK or width % 2:
+    if not (known and multiplies_halves()) or out % _BLOCK or width % 2:
         return False
     numbers = torch.arange(out * width).to(torch.int16).view(out, width)
     found = _memory(torch.ops.mkldnn._reorder_linear_weight(numbers.view(torch.bfloat16)))
@@ -97,13 +98,13 @@ def _in_blocks(out: int, width: int) -> bool:
     return np.array_equal(found, expected.numpy().view(np.uint32))
 
 
-def _multiplies_halves() -> bool:
-    """Whether the processor has the instruction, and numba compiles for all that it has."""
+def multiplies_halves() -> bool:
+    """Whether kernels can multiply bf16 itself here."""
     if not compiles():
         return False
-    from core.kernels.compiling import for_this_processor
+    from core.kernels import registers
 
-    return for_this_processor() and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return registers.HERE
 
 
 def _memory(packed: Tensor) -> Any:

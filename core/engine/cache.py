@@ -125,6 +125,16 @@ class RowCache:
         return self._window.length
 
     @property
+    def first(self) -> int:
+        """Where the rows begin in the `parts` of a layer (rows, heads, columns, size)."""
+        return self._window.rows.start
+
+    @property
+    def end(self) -> int:
+        """The column there behind the last token of every row."""
+        return self._window.end
+
+    @property
     def bytes(self) -> int:
         """What is allocated."""
         return sum(part.numel() * part.element_size() for part in self._parts())

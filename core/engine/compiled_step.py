@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from core.backbone.int8 import most_of_inputs
 from core.backbone.packed import PackedLinear
 from core.kernels import blocks
-from core.kernels import products as kernels
+from core.kernels import layers as kernels
 from core.kernels.compiling import THREADS
 
 if TYPE_CHECKING:
@@ -48,29 +48,19 @@ class CompiledStep:
     ) -> Tensor:
         """As that of `LlamaStep`."""
         step = self._step
-        embedded: Tensor = step.embedding(ids[:, 0])
-        x, held = embedded.float(), embedded.dtype
+        x: Tensor = step.embedding(ids[:, 0]).float()
         cos, sin = (one[:, 0].numpy() for one in step.turned(x, places))
-        seen = None if bool(mask.all()) else mask[:, None, None, :]
-        hidden, rows, eps = x.numpy(), len(x), step.eps
+        hidden, rows = x.numpy(), len(x)
         spans = torch.tensor(products.spans(rows)).numpy()
         adapted, kept = self._adapted(products), cast(Sequence[Any], cache.cache.layers)
+        lengths = torch.tensor(cache.lengths).numpy()
         with THREADS as threads:
-            for norms, block, layer in zip(self._norms, adapted, kept, strict=True):
-                asking, out, growing, down = block
-                made = torch.from_numpy(
-                    blocks.asked(
-                        hidden, norms[0], asking, spans, cos, sin, step.turning, eps, threads
-                    )
-                ).to(held)
-                query, key, value = made.view(rows, -1, 1, step.size).split(step.parts, dim=1)
-                keys, values = layer.update(key, value)
-                found = nn.functional.scaled_dot_product_attention(
-                    query.view(rows, step.heads, -1, step.size), keys, values, attn_mask=seen
-                )
-                read = found.view(rows, -1).float().numpy()
-                blocks.grown(hidden, read, out, norms[1], growing, down, spans, eps, threads)
-            last = blocks.normed(hidden, self._norm, eps)
+            around = cos, sin, step.turning, step.eps, threads
+            for norms, layers, layer in zip(self._norms, adapted, kept, strict=True):
+                parts = tuple(map(kernels.array, layer.parts))
+                held = parts, cache.first, cache.end, lengths
+                blocks.block(hidden, norms, layers, spans, around, held)
+            last = blocks.normed(hidden, self._norm, step.eps)
             logits = x.new_zeros(rows, step.head.layers[0].out_features)
             kernels.onto(logits.numpy(), last, self._head, threads)
         return logits
@@ -96,7 +86,7 @@ def _parts(linears: Linears, factors: Sequence[Factors | None]) -> Any:
         found = factors[place] if place is not None and factors else None
         firsts.append(found.first if found else torch.empty(0, layer.in_features))
         seconds.append(found.second if found else torch.empty(0, layer.out_features))
-    return tuple(one.numpy() for one in firsts), tuple(one.numpy() for one in seconds)
+    return tuple(map(kernels.array, firsts)), tuple(map(kernels.array, seconds))
 
 
 def _layer(linears: Linears) -> Any:

@@ -1,8 +1,8 @@
-"""A block of a Llama for single tokens, but for what they find in the cache: two calls instead of thirty.
+"""A block of a Llama for single tokens: one call instead of thirty.
 
-A layer is (weight, scales, most) as in `products`, of linear layers that read the same, their outputs one after
-another; `parts` are what adapters add to each of these: `firsts` A (ranks, in) and `seconds` B (ranks, out), in
-fp32, and `spans` (rows, 2) are the ranks of each row's own adapter.
+A layer is as in `layers`; `parts` are what adapters add to those that read the same, one by one: `firsts` A
+(ranks, in) and `seconds` B (ranks, out), in fp32 or as the bits of bf16, and `spans` (rows, 2) the ranks of
+each row's own adapter.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from core.kernels.attention import attended, exponential
 from core.kernels.compiling import compiled
-from core.kernels.products import dot, onto
+from core.kernels.layers import onto
+from core.kernels.products import dot, wide
 
 
 @compiled
@@ -31,13 +33,16 @@ def adapt(y: Any, x: Any, parts: Any, spans: Any) -> None:
     """Onto y (rows, out of all layers) what each row's own adapter makes of x (rows, in)."""
     start, (firsts, seconds) = 0, parts
     for first, second in zip(firsts, seconds):  # noqa: B905 - numba has no strict
-        end = start + second.shape[1]
+        end, hidden = start + second.shape[1], np.empty(len(first), np.float32)
         if len(first):
             for t in range(len(x)):
+                some = y[t, start:end]
                 for rank in range(spans[t, 0], spans[t, 1]):
-                    hidden, row, some = dot(x[t], first[rank]), second[rank], y[t, start:end]
+                    hidden[rank] = dot(x[t], first[rank])
+                for rank in range(spans[t, 0], spans[t, 1]):
+                    size, row = hidden[rank], second[rank]
                     for o in range(len(row)):
-                        some[o] += hidden * row[o]
+                        some[o] += size * wide(row[o])
         start = end
 
 
@@ -61,52 +66,40 @@ def linear(x: Any, adapted: Any, spans: Any, threads: Any) -> Any:
 
 
 @compiled
-def asked(
-    x: Any,
-    norm: Any,
-    layer: Any,
-    spans: Any,
-    cos: Any,
-    sin: Any,
-    turning: Any,
-    eps: Any,
-    threads: Any,
-) -> Any:
-    """Queries, keys and values (rows, all sizes) of x (rows, hidden); the first `turning` heads turned.
-
-    `cos` and `sin` are (rows, size of a head).
-    """
-    y = linear(normed(x, norm, eps), layer, spans, threads)
+def _turn(y: Any, cos: Any, sin: Any, heads: Any) -> None:
+    """The first heads of y (rows, all heads · size) by their places; `cos` and `sin` are (rows, size)."""
     half = cos.shape[1] // 2
     for t in range(len(y)):
-        for head in range(turning):
+        for head in range(heads):
             start = 2 * half * head
             for i in range(half):
                 a, b = y[t, start + i], y[t, start + half + i]
                 y[t, start + i] = a * cos[t, i] - b * sin[t, i]
                 y[t, start + half + i] = b * cos[t, i] + a * sin[t, i]
-    return y
 
 
 @compiled
-def grown(
-    x: Any,
-    found: Any,
-    out: Any,
-    norm: Any,
-    growing: Any,
-    down: Any,
-    spans: Any,
-    eps: Any,
-    threads: Any,
-) -> None:
-    """Onto x (rows, hidden) what follows from `found` (rows, in) in the cache."""
-    _linear(x, found, out, spans, threads)
-    y = linear(normed(x, norm, eps), growing, spans, threads)
+def _gated(y: Any) -> Any:
+    """SiLU of the first half of each row of y, times the second."""
     half = y.shape[1] // 2
-    inner = np.empty((len(x), half), np.float32)
-    for t in range(len(x)):
+    inner = np.empty((len(y), half), np.float32)
+    for t in range(len(y)):
         for i in range(half):
-            gate = y[t, i]
-            inner[t, i] = gate / (np.float32(1) + np.exp(-gate)) * y[t, half + i]
-    _linear(x, inner, down, spans, threads)
+            inner[t, i] = y[t, i] / (np.float32(1) + exponential(-y[t, i])) * y[t, half + i]
+    return inner
+
+
+@compiled
+def block(x: Any, norms: Any, layers: Any, spans: Any, around: Any, cache: Any) -> None:
+    """Onto x (rows, hidden) what a block adds.
+
+    `layers` ask (queries, keys and values), put out, grow (gate and up) and come down; `around` are cos and sin,
+    how many heads they turn, the eps of norms and threads; `cache` is what `attended` takes.
+    """
+    cos, sin, turning, eps, threads = around
+    kept, first, end, lengths = cache
+    y = linear(normed(x, norms[0], eps), layers[0], spans, threads)
+    _turn(y, cos, sin, turning)
+    _linear(x, attended(y, kept, first, end, lengths), layers[1], spans, threads)
+    y = linear(normed(x, norms[1], eps), layers[2], spans, threads)
+    _linear(x, _gated(y), layers[3], spans, threads)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -13,6 +15,11 @@ from numba.core import event
 
 _INEXACT = {"reassoc", "contract"}
 """Sums in any order, and products added unrounded; infinities and NaN stay what they are."""
+
+_SOURCES = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+"""Of all kernels. Numba looks for changes in the file of a function alone, not in what it calls."""
 
 
 class _FirstTime(event.Listener):
@@ -39,9 +46,11 @@ def compiled(function: Callable[..., Any], *, parallel: bool = False) -> Any:
     """For this processor at the first call, and kept for the next process where a folder may be written."""
     options: Any = {"fastmath": _INEXACT, "nogil": True, "parallel": parallel}
     try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # numba finds no such folder
-        return numba.njit(**options)(function)
+        made: Any = numba.njit(cache=True, **options)(function)
+        made._cache._cache_file._source_stamp = _SOURCES
+    except (RuntimeError, AttributeError):  # numba finds no such folder, or keeps things otherwise
+        made = numba.njit(**options)(function)
+    return made
 
 
 def shared(function: Callable[..., Any]) -> Any:

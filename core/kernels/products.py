@@ -4,28 +4,20 @@ It reads the weight once, row after row, at the speed of the memory, and multipl
 tokens while it lies in the cache. MKL's products read a weight of this size at two thirds of that speed
 for one token, and take three times as long for eight, for which it lays the weight out anew.
 
-A `weight` is (out, in), in fp32 or in bf16 as the bits (uint16) of each number; or those of several layers one
-after another, in blocks as `core.kernels.halves` tells. In int8 its `scales` (out,) are what its rows are
-multiplied with, and tokens are put into whole numbers up to `most` as `core.backbone.int8` does; else `scales`
-are empty and `most` is 0.
+A weight (out, in) is in fp32, or in bf16 as the bits (uint16) of each number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numba
-import numpy as np
-import torch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
-from torch import Tensor
+from numba.extending import intrinsic
 
-from core.kernels.compiling import THREADS, compiled, shared
-from core.kernels.halves import add_halves
+from core.kernels.compiling import compiled, shared
 
 _AHEAD = 4
 """Rows from one that is multiplied to the one that is fetched meanwhile."""
@@ -33,7 +25,7 @@ _TILE = 576
 """Columns at a time: so much of eight tokens stays in a first-level cache of 32 KiB."""
 _LINE = 64
 """Bytes that memory gives at once."""
-_SMALL = 2**15
+SMALL = 2**15
 """Numbers of a weight for which a second thread takes longer to wake than it saves."""
 
 
@@ -114,16 +106,7 @@ def dot(a: Any, row: Any) -> Any:
 
 
 @compiled
-def _whole_dot(a: Any, row: Any) -> Any:
-    p = numba.int32(0)
-    for i in range(len(row)):
-        product = numba.int32(numba.int32(a[i]) * numba.int32(row[i]))
-        p = numba.int32(p + product)  # numba would go on in 64 bits
-    return p
-
-
-@compiled
-def _soon(weight: Any, row: Any, left: Any, right: Any) -> None:
+def soon(weight: Any, row: Any, left: Any, right: Any) -> None:
     """Fetch what lies between two columns of a row that will be wanted."""
     flat, start = weight.reshape(-1), row * weight.shape[1]
     end = min(start + right, len(flat))
@@ -190,34 +173,12 @@ def _some(y: Any, x: Any, weight: Any, start: Any, end: Any) -> None:
     for left in range(0, width, _TILE):
         right = min(width, left + _TILE)
         for o in range(start, paired, 2):
-            _soon(weight, o + _AHEAD, left, right)
-            _soon(weight, o + _AHEAD + 1, left, right)
+            soon(weight, o + _AHEAD, left, right)
+            soon(weight, o + _AHEAD + 1, left, right)
             _outputs(y, x, weight, o, left, right)
         for o in range(paired, end):
-            _soon(weight, o + _AHEAD, left, right)
+            soon(weight, o + _AHEAD, left, right)
             _output(y, x, weight, o, left, right)
-
-
-@compiled
-def _some_whole(y: Any, x: Any, sizes: Any, weight: Any, scales: Any, start: Any, end: Any) -> None:
-    """The same of a weight in int8, from tokens in whole numbers."""
-    for o in range(start, end):
-        for t in range(len(x)):
-            y[t, o] += numba.float32(_whole_dot(x[t], weight[o])) * scales[o] * sizes[t]
-
-
-@compiled
-def _whole(x: Any, most: Any) -> Any:
-    """Tokens in whole numbers from -most to most, and the largest absolute value of each."""
-    found, sizes = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
-    for t in range(len(x)):
-        size = np.finfo(np.float32).tiny
-        for i in range(x.shape[1]):
-            size = max(size, abs(x[t, i]))
-        sizes[t] = size
-        for i in range(x.shape[1]):
-            found[t, i] = np.rint(x[t, i] / size * most)
-    return found, sizes
 
 
 @shared
@@ -227,63 +188,10 @@ def _shared(y: Any, x: Any, weight: Any, threads: Any) -> None:
         _some(y, x, weight, part * each, min(len(weight), (part + 1) * each))
 
 
-@shared
-def _shared_whole(y: Any, x: Any, sizes: Any, weight: Any, scales: Any, threads: Any) -> None:
-    each = -(-len(weight) // threads)
-    for part in numba.prange(threads):
-        end = min(len(weight), (part + 1) * each)
-        _some_whole(y, x, sizes, weight, scales, part * each, end)
-
-
-def add_product(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
-    """Onto y (tokens, out) the product of x (tokens, in), both fp32, and a weight."""
-
-
-@overload(add_product)
-def _add_product(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> Any:
-    def real(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
-        if threads == 1 or weight.size < _SMALL:
-            _some(y, x, weight, 0, len(weight))
-        else:
-            _shared(y, x, weight, threads)
-
-    def whole(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
-        tokens, sizes = _whole(x, most)
-        if threads == 1 or weight.size < _SMALL:
-            _some_whole(y, tokens, sizes, weight, scales, 0, len(weight))
-        else:
-            _shared_whole(y, tokens, sizes, weight, scales, threads)
-
-    def halves(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
-        add_halves(y, x, weight, threads)
-
-    if isinstance(weight, types.BaseTuple):
-        return halves
-    return whole if weight.dtype == types.int8 else real
-
-
 @compiled
-def onto(y: Any, x: Any, layer: Any, threads: Any) -> None:
-    """`add_product` of a layer (weight, scales, most)."""
-    weight, scales, most = layer
-    add_product(y, x, weight, scales, most, threads)
-
-
-_NONE = np.empty(0, np.float32)
-
-
-def as_it_lies(weight: Tensor) -> tuple[Any, Any, np.float32]:
-    """A layer of a weight (out, in) in fp32 or bf16."""
-    bits = weight.detach().view(torch.uint16) if weight.dtype == torch.bfloat16 else weight.detach()
-    return bits.numpy(), _NONE, np.float32(0)
-
-
-def in_blocks(weights: Sequence[Any]) -> tuple[Any, Any, np.float32]:
-    """A layer of weights in blocks (out / 64, in / 2, 64)."""
-    return tuple(weights), _NONE, np.float32(0)
-
-
-def add(y: Tensor, x: Tensor, layer: Any) -> None:
-    """Onto y (tokens, out) the product of x (tokens, in), both fp32 and contiguous, and a layer."""
-    with THREADS as threads:
-        onto(y.numpy(), x.numpy(), layer, threads)
+def add_plain(y: Any, x: Any, weight: Any, threads: Any) -> None:
+    """Onto y (tokens, out) the product of x (tokens, in), both fp32, and a weight (out, in)."""
+    if threads == 1 or weight.size < SMALL:
+        _some(y, x, weight, 0, len(weight))
+    else:
+        _shared(y, x, weight, threads)
