@@ -21,11 +21,12 @@ ENV PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu \
 
 WORKDIR /opt/quintet
 COPY . .
-RUN make install && .venv/bin/quintet backbone get smollm2 --or-fall-back
+# Kernels are compiled here, and written to the one folder that may be written to at every start.
+RUN make install && .venv/bin/quintet backbone get smollm2 --or-fall-back && mv /tmp/numba /opt/quintet-kernels
 
 USER quintet
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD [".venv/bin/python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
 STOPSIGNAL SIGTERM
-ENTRYPOINT [".venv/bin/quintet", "serve", "--host", "0.0.0.0"]
+ENTRYPOINT ["sh", "-c", "cp -rT /opt/quintet-kernels /tmp/numba; exec .venv/bin/quintet serve --host 0.0.0.0 \"$@\"", "quintet"]

@@ -10,12 +10,14 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from core.adapters.factors import Factors
 from core.backbone import few_tokens, packed
 from core.backbone.loading import in_memory
 from core.engine.cache import RowCache
 from core.engine.compiled_step import CompiledStep
 from core.engine.engine import Engine
 from core.engine.forward import Forward
+from core.kernels import low_rank
 
 pytestmark = pytest.mark.skipif(
     not (packed.possible() and few_tokens.multiplies_halves()),
@@ -125,34 +127,56 @@ def systems(request, tokenizer, tmp_path):
 
 
 def written(engine):
-    """Logits of six tokens of four rows with different adapters."""
+    """Logits of the prompts and of six tokens of four rows with different adapters."""
     own = Forward(engine.backbone, engine.adapters)
     keys = [None, *(engine.adapters.hold(name) for name in "ab"), None]
     cache = RowCache(engine.backbone.model)
     cache.begin(4)
     prompts = [(1, 2, 3), tuple(range(60, 95)), (0, 70, 71, 72, 73), (5, 6)]
     with own.step():
-        own(prompts, keys, [1] * 4, cache)
+        found = [own(prompts, keys, [1] * 4, cache)]
         cache.advance([len(one) for one in prompts])
-        found = []
         for token in range(10, 16):
             found.append(own([(token,)] * 4, keys, [1] * 4, cache))
             cache.advance([1] * 4)
     return torch.stack(found)
 
 
-def test_a_step_is_no_further_from_fp32_than_that_of_torch(systems, monkeypatch):
+def test_reading_and_writing_are_no_further_from_fp32_than_by_torch(systems, monkeypatch):
     exact, half = systems
     steps, compute = [], CompiledStep.__call__
     monkeypatch.setattr(
         CompiledStep, "__call__", lambda self, *given: steps.append(self) or compute(self, *given)
     )
+    runs, add = [], low_rank.add_runs
+    monkeypatch.setattr(low_rank, "add_runs", lambda *given: runs.append(1) or add(*given))
+    few_tokens.compiles()
     expected = written(exact)
+    assert not runs
     steps.clear()
     ours = written(half)
-    assert len(steps) == 6
+    assert len(steps) == 6 and len(runs) == 7 * 3
     monkeypatch.setattr(few_tokens, "compiles", lambda: False)
     theirs = written(half)
-    assert len(steps) == 6
-    far, as_far = ((one - expected).square().mean().sqrt() for one in (ours, theirs))
-    assert 0 < far < as_far
+    assert len(steps) == 6 and len(runs) == 7 * 3
+    for place in (slice(0, 1), slice(1, None)):
+        gaps = [(one - expected)[place].square().mean().sqrt() for one in (ours, theirs)]
+        assert 0 < gaps[0] < 1.05 * gaps[1]
+
+
+@pytest.mark.parametrize("ranks", [4, 16, 20])
+def test_an_adapter_adds_to_many_tokens_what_torch_makes_of_it(ranks):
+    torch.manual_seed(ranks)
+    x, y = torch.randn(50, 96).bfloat16(), torch.randn(50, 128).bfloat16()
+    factors = Factors(*(torch.randn(8 + ranks, size).bfloat16() / 8 for size in (96, 128)))
+    assert few_tokens.compiles()
+    runs = [(0, 13, 0, 8), (20, 50, 8, 8 + ranks)]
+    expected = y.double()
+    for start, end, low, high in runs:
+        first, second = factors.first[low:high].double(), factors.second[low:high].double()
+        expected[start:end] += x[start:end].double() @ first.t() @ second
+    assert factors.add_runs(y, x, torch.tensor(runs))
+    assert torch.allclose(y.double(), expected, atol=0.03, rtol=0.01)
+    before = y.clone()
+    assert not factors.add_runs(y, x, torch.tensor([(0, 50, 0, 7)]))  # no whole registers
+    assert torch.equal(y, before)

@@ -63,7 +63,7 @@ def test_a_norm_is_that_of_torch():
 
 
 def test_the_exponential_is_that_of_numpy_where_it_is_a_number():
-    from core.kernels.attention import exponential
+    from core.kernels.elements import exponential
 
     x = np.linspace(-87, 88, 5001, dtype=np.float32)
     found = np.array([exponential(one) for one in x])

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from core import backbone as backbones
+from core.backbone import few_tokens
 from core.backbone.loading import in_memory
 from core.engine import forward
 from core.engine.cache import RowCache
+from core.engine.compiled_attention import CompiledAttention
 from core.engine.engine import Engine
 from core.engine.llama_prompts import LlamaPrompts
 from core.engine.llama_step import LlamaStep, fits
@@ -124,6 +126,19 @@ def test_prompts_of_all_lengths_are_read_as_by_the_modules(grouped, keys, monkey
     monkeypatch.setattr(forward, "fits", lambda model: False)
     assert torch.allclose(found, read_in_pieces(grouped, keys), atol=1e-5)
     assert len(calls) == 3
+
+
+def test_prompts_by_kernels_are_read_as_by_torch(grouped, keys, threads, monkeypatch):
+    calls, find = [], CompiledAttention.__call__
+    monkeypatch.setattr(
+        CompiledAttention, "__call__", lambda self, *given: calls.append(1) or find(self, *given)
+    )
+    monkeypatch.setattr(few_tokens, "loaded", lambda: False)
+    expected = read_in_pieces(grouped, keys)
+    assert not calls
+    monkeypatch.setattr(few_tokens, "loaded", few_tokens.compiles)
+    assert torch.allclose(read_in_pieces(grouped, keys), expected, atol=1e-5)
+    assert len(calls) == 3 * len(grouped.backbone.model.model.layers)
 
 
 def test_prompts_in_bf16_are_no_further_from_fp32_than_by_the_modules(grouped, keys, monkeypatch):

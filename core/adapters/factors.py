@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.backbone import few_tokens
+
 
 @dataclass(frozen=True)
 class Factors:
@@ -34,6 +36,25 @@ class Factors:
             y.addmm_(hidden, self.second)
         else:
             y.add_(hidden @ self.second)
+
+    def add_runs(self, y: Tensor, x: Tensor, runs: Tensor) -> bool:
+        """Onto y (tokens, out), from x (tokens, in), by a kernel: tokens of one adapter after another.
+
+        `runs` (runs, 4) are the first token and the one behind the last, then the same of ranks. Nothing is
+        done where kernels are not loaded, or do not read these numbers; it says so.
+        """
+        halves = y.dtype == x.dtype == self.first.dtype == torch.bfloat16
+        if not halves or x.device.type != "cpu" or not few_tokens.loaded():
+            return False
+        from core.kernels import low_rank
+        from core.kernels.layers import array
+
+        fits = low_rank.fits(runs.numpy(), x.shape[1], y.shape[1])
+        if fits and x.is_contiguous() and y.is_contiguous():
+            factors = array(self.first), array(self.second)
+            low_rank.add_runs(array(y), array(x), *factors, runs.numpy())
+            return True
+        return False
 
     def add_own(self, y: Tensor, x: Tensor, spans: Tensor) -> None:
         """Onto y (rows, out), from x (rows, in), by the ranks of each row alone, `spans` (rows, 2)."""

@@ -119,9 +119,12 @@ class _Same(Products):
     def __init__(self, stack: Stack, key: str, *, single: bool) -> None:
         factors = stack.alone(key)
         self.factors = _quick(factors) if single else factors
+        ranks = stack.places[key]
+        self._ranks = ranks.stop - ranks.start
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        if factors := self.factors[place]:
+        factors = self.factors[place]
+        if factors and not factors.add_runs(y, x, torch.tensor([[0, len(x), 0, self._ranks]])):
             factors.add(y, x)
 
 
@@ -129,21 +132,30 @@ class _Runs(Products):
     """Rows of one adapter after another, each multiplied with its own factors."""
 
     def __init__(self, stack: Stack, rows: Sequence[str | None]) -> None:
-        self._runs: list[tuple[int, int, list[Factors | None]]] = []
+        self.factors = stack.factors
+        self._runs: list[tuple[int, int, slice, list[Factors | None]]] = []
         start = 0
         for key, same in groupby(rows):
             end = start + len(list(same))
             if key is not None:
-                self._runs.append((start, end, stack.alone(key)))
+                self._runs.append((start, end, stack.places[key], stack.alone(key)))
             start = end
 
     def add(self, place: int, y: Tensor, x: Tensor) -> None:
-        if x.shape[0] != self.starts[-1]:
+        starts = self.starts
+        if x.shape[0] != starts[-1]:
             raise RuntimeError("A layer of this model mixes the tokens of different rows.")
-        for start, end, all_factors in self._runs:
-            if factors := all_factors[place]:
-                part = slice(self.starts[start], self.starts[end])
-                factors.add(y[part], x[part])
+        if (together := self.factors[place]) is None:
+            return
+        runs = [
+            (starts[start], starts[end], ranks.start, ranks.stop)
+            for start, end, ranks, _ in self._runs
+        ]
+        if together.add_runs(y, x, torch.tensor(runs)):
+            return
+        for (left, right, *_), (*_, own) in zip(runs, self._runs, strict=True):
+            if factors := own[place]:
+                factors.add(y[left:right], x[left:right])
 
 
 class _Masked(Products):

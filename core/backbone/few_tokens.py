@@ -60,9 +60,12 @@ def readable(weight: Tensor) -> bool:
 
 def kernels_for(tokens: int) -> Any | None:
     """For so many tokens, where kernels are loaded."""
-    if tokens > FEW or _KERNELS not in sys.modules or not compiles():
-        return None
-    return sys.modules[_KERNELS]
+    return sys.modules[_KERNELS] if tokens <= FEW and loaded() else None
+
+
+def loaded() -> bool:
+    """Whether somebody has written tokens one by one, and kernels can be had."""
+    return _KERNELS in sys.modules and compiles()
 
 
 @cache

@@ -9,41 +9,30 @@ prompts of different lengths have a third, meets no weight.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from core.backbone import few_tokens
+
 if TYPE_CHECKING:
     from core.adapters.stacked import Products
     from core.engine.cache import RowCache
-    from core.engine.llama_step import Block, LlamaStep
+    from core.engine.llama_step import LlamaStep
+
+_SHORT = 1024
+"""Columns up to which a kernel is quicker than torch, which has every thread its part of a long row."""
+_READ = (torch.float32, torch.bfloat16)
+"""By kernels."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Around:
-    """What all blocks of a pass share."""
+class Attention(Protocol):
+    """What tokens find among those before them in their row; of one pass, block after block."""
 
-    cos: Tensor
-    sin: Tensor
-    """(rows, tokens, 1, half of a head)"""
-    unseen: Tensor
-    """(rows, 1, heads of a group · tokens, columns), to add to scores: 0, or the least there is."""
-    products: Products
-    real: Tensor | None
-    """Places of the tokens that are no padding, among all (rows · tokens); None where none is."""
-
-    def spread(self, x: Tensor) -> Tensor:
-        """(rows · tokens, size), zero at padding, of tokens (real, size)."""
-        if self.real is None:
-            return x
-        rows, tokens = self.cos.shape[:2]
-        return x.new_zeros(rows * tokens, x.shape[1]).index_copy_(0, self.real, x)
-
-    def gathered(self, x: Tensor) -> Tensor:
-        """The tokens that are no padding."""
-        return x if self.real is None else x.index_select(0, self.real)
+    def __call__(self, asked: Sequence[Tensor], layer: Any) -> Tensor:
+        """(real tokens, heads · size) of queries, keys and values, which are kept in a layer of a cache."""
+        ...
 
 
 class LlamaPrompts:
@@ -70,54 +59,104 @@ class LlamaPrompts:
         step, real = self._step, _real(ids, counts)
         flat = ids.flatten() if real is None else ids.flatten()[real]
         x: Tensor = step.embedding(flat)
-        cos, sin = (one[:, :, None, : step.size // 2] for one in step.turned(x, places))
-        unseen = self._unseen(x, ids, mask)
-        around = _Around(cos=cos, sin=sin, unseen=unseen, products=products, real=real)
+        attention = self._attention(x, places, mask, counts, real, cache)
         layers: list[Any] = cache.cache.layers if cache else [None] * len(step.blocks)
         for block, layer in zip(step.blocks, layers, strict=True):
-            self._attend(x, block, layer, around)
+            asked = block.asking(self._normed(x, block.before), products)
+            block.out.add_to(x, attention(asked, layer), products)
             grown, up = block.growing(self._normed(x, block.between), products)
-            block.down.add_to(x, nn.functional.silu(grown, inplace=True).mul_(up), products)
-        last = x[around.gathered(kept.reshape(-1, 1))[:, 0]]
+            block.down.add_to(x, self._gated(grown, up), products)
+        places_kept = kept.flatten() if real is None else kept.flatten()[real]
+        last = x[places_kept]
         if not len(last):  # a part of a long prompt
             return x.new_zeros(0, step.head.layers[0].out_features)
         return step.head(self._normed(last, step.norm), products)[0]
 
-    def _unseen(self, x: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        (rows, tokens), columns = ids.shape, mask.shape[1]
-        own = torch.arange(columns - tokens, columns, device=ids.device)
-        seen = mask[:, None] & (torch.arange(columns, device=ids.device) <= own[:, None])
-        least = torch.finfo(x.dtype).min  # not infinite: a row of padding has to stay a number
-        unseen = x.new_zeros(rows, 1, tokens, columns).masked_fill_(~seen[:, None], least)
-        return unseen.repeat(1, 1, self._step.group, 1)
+    def _attention(
+        self,
+        x: Tensor,
+        places: Tensor,
+        mask: Tensor,
+        counts: Sequence[int],
+        real: Tensor | None,
+        cache: RowCache | None,
+    ) -> Attention:
+        if mask.shape[1] <= _SHORT and _by_kernels(x):
+            from core.engine.compiled_attention import CompiledAttention
 
-    def _attend(self, x: Tensor, block: Block, layer: Any, around: _Around) -> None:
-        """Add to x (real tokens, hidden) what they find among those before them."""
-        rows, tokens = around.cos.shape[:2]
-        query, key, value = (
-            around.spread(one).reshape(rows, tokens, -1, self._step.size)
-            for one in block.asking(self._normed(x, block.before), around.products)
-        )
-        keys, values = turned(key, around.cos, around.sin), value.transpose(1, 2)
-        if layer is not None:
-            keys, values = layer.update(keys, values)
-        # The heads of a group share keys: they are rows of one query.
-        asked = turned(query, around.cos, around.sin).view(rows, keys.shape[1], -1, self._step.size)
-        found = nn.functional.scaled_dot_product_attention(
-            asked, keys, values, attn_mask=around.unseen
-        )
-        found = found.view(rows, -1, tokens, self._step.size).transpose(1, 2)
-        read = around.gathered(found.reshape(rows * tokens, -1))
-        block.out.add_to(x, read, around.products)
+            return CompiledAttention(self._step, places, counts, real, cache)
+        return PaddedAttention(self._step, x, places, mask, real)
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        if _by_kernels(x):
+            from core.kernels import blocks, layers
+
+            return layers.tensor(
+                blocks.normed_alike(layers.array(x), weight.float().numpy(), self._step.eps)
+            )
         if x.dtype != torch.float32:
             return nn.functional.rms_norm(x, weight.shape, weight, self._step.eps)
         scales = x.square().mean(1, keepdim=True).add_(self._step.eps).rsqrt_()
         return (x * scales).mul_(weight)  # torch's own takes ten times as long in fp32
 
+    def _gated(self, y: Tensor, up: Tensor) -> Tensor:
+        if not _by_kernels(y):
+            return nn.functional.silu(y, inplace=True).mul_(up)
+        from core.kernels import blocks, layers
+
+        blocks.gate(layers.array(y), layers.array(up))
+        return y
+
+
+def _by_kernels(x: Tensor) -> bool:
+    """Whether they are loaded, and read such numbers."""
+    return x.dtype in _READ and x.device.type == "cpu" and few_tokens.loaded()
+
+
+class PaddedAttention:
+    """By torch, rows padded to the same length."""
+
+    def __init__(
+        self, step: LlamaStep, x: Tensor, places: Tensor, mask: Tensor, real: Tensor | None
+    ) -> None:
+        self._step, self._real, self._rows = step, real, places.shape
+        self._cos, self._sin = (one[:, :, None, : step.size // 2] for one in step.turned(x, places))
+        self._unseen = self._hidden(x, mask)
+
+    def _hidden(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(rows, 1, heads of a group · tokens, columns), to add to scores: 0, or the least there is."""
+        (rows, tokens), columns = self._rows, mask.shape[1]
+        own = torch.arange(columns - tokens, columns, device=x.device)
+        seen = mask[:, None] & (torch.arange(columns, device=x.device) <= own[:, None])
+        least = torch.finfo(x.dtype).min  # not infinite: a row of padding has to stay a number
+        unseen = x.new_zeros(rows, 1, tokens, columns).masked_fill_(~seen[:, None], least)
+        return unseen.repeat(1, 1, self._step.group, 1)
+
+    def __call__(self, asked: Sequence[Tensor], layer: Any) -> Tensor:
+        """As `Attention`."""
+        (rows, tokens), size = self._rows, self._step.size
+        query, key, value = (self._spread(one).reshape(rows, tokens, -1, size) for one in asked)
+        keys, values = turned(key, self._cos, self._sin), value.transpose(1, 2)
+        if layer is not None:
+            keys, values = layer.update(keys, values)
+        # The heads of a group share keys: they are rows of one query.
+        query = turned(query, self._cos, self._sin).view(rows, keys.shape[1], -1, size)
+        found = nn.functional.scaled_dot_product_attention(
+            query, keys, values, attn_mask=self._unseen
+        )
+        found = found.view(rows, -1, tokens, size).transpose(1, 2).reshape(rows * tokens, -1)
+        return found if self._real is None else found.index_select(0, self._real)
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """(rows · tokens, size), zero at padding, of tokens (real, size)."""
+        if self._real is None:
+            return x
+        rows, tokens = self._rows
+        return x.new_zeros(rows * tokens, x.shape[1]).index_copy_(0, self._real, x)
+
 
 def _real(ids: Tensor, counts: Sequence[int]) -> Tensor | None:
+    """Places of the tokens that are no padding, among all (rows · tokens); None where none is."""
     tokens = ids.shape[1]
     if min(counts) == tokens:
         return None

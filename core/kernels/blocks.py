@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from core.kernels.attention import attended, exponential
+from core.kernels.attention import attended
 from core.kernels.compiling import compiled
+from core.kernels.elements import exponential, keep, wide
 from core.kernels.layers import onto
-from core.kernels.products import dot, wide
+from core.kernels.products import dot
 
 
 @compiled
@@ -26,6 +27,28 @@ def normed(x: Any, weight: Any, eps: Any) -> Any:
         for i in range(x.shape[1]):
             y[t, i] = x[t, i] * scale * weight[i]
     return y
+
+
+@compiled
+def normed_alike(x: Any, weight: Any, eps: Any) -> Any:
+    """`normed`, of numbers in fp32 or the bits of bf16, in the same."""
+    y, row = np.empty_like(x), np.empty((1, x.shape[1]), np.float32)
+    for t in range(len(x)):
+        for i in range(x.shape[1]):
+            row[0, i] = wide(x[t, i])
+        keep(y[t], normed(row, weight, eps)[0])
+    return y
+
+
+@compiled
+def gate(y: Any, up: Any) -> None:
+    """SiLU of y (rows, in) times `up` in its place, in fp32 or the bits of bf16."""
+    row = np.empty(y.shape[1], np.float32)
+    for t in range(len(y)):
+        for i in range(len(row)):
+            number = wide(y[t, i])
+            row[i] = number / (np.float32(1) + exponential(-number)) * wide(up[t, i])
+        keep(y[t], row)
 
 
 @compiled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numba
 import torch
 from numba.core import event
 
-_INEXACT = {"reassoc", "contract"}
+_INEXACT: Set[str] = {"reassoc", "contract"}
 """Sums in any order, and products added unrounded; infinities and NaN stay what they are."""
 
 _SOURCES = hashlib.sha256(
@@ -31,7 +31,7 @@ class _FirstTime(event.Listener):
         if not self.told:
             self.told = True
             text = (
-                "Compiling kernels for this processor, for some ten seconds, the first time only."
+                "Compiling kernels for this processor, for up to half a minute, the first time only."
             )
             logging.getLogger(__name__).warning(text)
 
@@ -42,15 +42,23 @@ class _FirstTime(event.Listener):
 _FIRST_TIME = _FirstTime()
 
 
-def compiled(function: Callable[..., Any], *, parallel: bool = False) -> Any:
+def compiled(
+    function: Callable[..., Any], *, parallel: bool = False, inexact: Set[str] = _INEXACT
+) -> Any:
     """For this processor at the first call, and kept for the next process where a folder may be written."""
-    options: Any = {"fastmath": _INEXACT, "nogil": True, "parallel": parallel}
+    options: Any = {"fastmath": set(inexact), "nogil": True, "parallel": parallel}
+    options["error_model"] = "numpy"  # a division that may raise is none of many at once
     try:
         made: Any = numba.njit(cache=True, **options)(function)
         made._cache._cache_file._source_stamp = _SOURCES
     except (RuntimeError, AttributeError):  # numba finds no such folder, or keeps things otherwise
         made = numba.njit(**options)(function)
     return made
+
+
+def ordered(function: Callable[..., Any]) -> Any:
+    """`compiled`, where no number that is none need come out as such: comparisons are then of many at once."""
+    return compiled(function, inexact=_INEXACT | {"nnan", "nsz"})
 
 
 def shared(function: Callable[..., Any]) -> Any:

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from core.kernels.compiling import compiled, shared
+from core.kernels.elements import half
 from core.kernels.products import soon
 from core.kernels.registers import LANES, ROWS, WIDTH, block_sums, row_sums
 
@@ -23,44 +24,37 @@ _one_by_rows, _four_by_rows = (row_sums(tokens) for tokens in (1, 4))
 
 
 @compiled
-def half(bits: Any) -> Any:
-    """The bits of a number in bf16, in the lower half, from those in fp32 (uint32); halves go to the even one."""
-    odd = (bits >> numba.uint32(16)) & numba.uint32(1)
-    return (bits + numba.uint32(0x7FFF) + odd) >> numba.uint32(16)
-
-
-@compiled
 def pairs(x: Any) -> Any:
     """x (tokens, in) in fp32 as the bits of two numbers in bf16 each, (tokens, in / 2)."""
-    bits = x.view(np.uint32)
     found = np.empty((len(x), x.shape[1] // 2), np.uint32)
     for t in range(len(x)):
         for k in range(found.shape[1]):
-            found[t, k] = half(bits[t, 2 * k]) | half(bits[t, 2 * k + 1]) << numba.uint32(16)
+            found[t, k] = half(x[t, 2 * k]) | half(x[t, 2 * k + 1]) << numba.uint32(16)
     return found
 
 
 @compiled
-def _block(y: Any, x: Any, block: Any, sums: Any) -> None:
-    """Onto y (tokens, 64)."""
+def block_onto(y: Any, left: Any, x: Any, block: Any, sums: Any) -> None:
+    """Onto 64 outputs of y (tokens, out), from `left` on; `sums` (6, 64) is room for them."""
     t = 0
     while t < len(x):
-        left = len(x) - t
-        if left >= 6:
+        waiting = len(x) - t
+        if waiting >= 6:
             some = 6
             _six(sums, x[t : t + 6], block)
-        elif left >= 4:
+        elif waiting >= 4:
             some = 4
             _four(sums, x[t : t + 4], block)
-        elif left >= 2:
+        elif waiting >= 2:
             some = 2
             _two(sums, x[t : t + 2], block)
         else:
             some = 1
             _one(sums, x[t : t + 1], block)
         for s in range(some):
+            there = y[t + s, left : left + WIDTH]  # numba sees that these follow one another
             for o in range(WIDTH):
-                y[t + s, o] += sums[s, o]
+                there[o] += sums[s, o]
         t += some
 
 
@@ -70,8 +64,7 @@ def _some(y: Any, x: Any, weights: Any, start: Any, end: Any) -> None:
     sums, before = np.empty((6, WIDTH), np.float32), 0
     for blocks in weights:
         for place in range(max(start - before, 0), min(end - before, len(blocks))):
-            left = (before + place) * WIDTH
-            _block(y[:, left : left + WIDTH], x, blocks[place], sums)
+            block_onto(y, (before + place) * WIDTH, x, blocks[place], sums)
         before += len(blocks)
 
 
@@ -87,7 +80,7 @@ def _add_up(y: Any, sums: Any) -> None:
 
 
 @compiled
-def _some_rows(y: Any, x: Any, weight: Any, start: Any, end: Any) -> None:
+def some_rows(y: Any, x: Any, weight: Any, start: Any, end: Any) -> None:
     """Onto y (tokens, out) the outputs from `start` to `end`, four by four, of a weight (out, in / 2)."""
     sums, fours = np.empty((4, ROWS, LANES), np.float32), len(x) - len(x) % 4
     for o in range(start, end, ROWS):
@@ -113,7 +106,7 @@ def _shared(y: Any, x: Any, weights: Any, threads: Any) -> None:
 def _shared_rows(y: Any, x: Any, weight: Any, threads: Any) -> None:
     each = -(-len(weight) // ROWS // threads) * ROWS
     for part in numba.prange(threads):
-        _some_rows(y, x, weight, part * each, min(len(weight), (part + 1) * each))
+        some_rows(y, x, weight, part * each, min(len(weight), (part + 1) * each))
 
 
 @compiled
@@ -137,6 +130,6 @@ def add_rows(y: Any, x: Any, weight: Any, threads: Any) -> None:
     """Onto y (tokens, out) the product of x (tokens, in), both fp32, and the bits of a weight (out, in)."""
     found, rows = pairs(x), weight.view(np.uint32)
     if threads == 1 or rows.size < _SMALL:
-        _some_rows(y, found, rows, 0, len(rows))
+        some_rows(y, found, rows, 0, len(rows))
     else:
         _shared_rows(y, found, rows, threads)

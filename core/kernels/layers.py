@@ -68,6 +68,12 @@ def array(numbers: Tensor) -> Any:
     return (numbers.view(torch.uint16) if numbers.dtype == torch.bfloat16 else numbers).numpy()
 
 
+def tensor(numbers: Any) -> Tensor:
+    """And back."""
+    found = torch.from_numpy(numbers)
+    return found.view(torch.bfloat16) if numbers.dtype == np.uint16 else found
+
+
 def as_it_lies(weight: Tensor) -> tuple[Any, Any, np.float32]:
     """A layer of a weight (out, in) in fp32 or bf16."""
     return array(weight.detach()), _NONE, np.float32(0)

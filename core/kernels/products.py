@@ -18,6 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from core.kernels.compiling import compiled, shared
+from core.kernels.elements import wide
 
 _AHEAD = 4
 """Rows from one that is multiplied to the one that is fetched meanwhile."""
@@ -45,22 +46,6 @@ def _fetch(typing: Any, values: Any, place: Any) -> Any:
     return types.void(values, place), generate
 
 
-@intrinsic
-def _wide(typing: Any, number: Any) -> Any:
-    """In fp32, from fp32 or from the bits of bf16, which are the upper half of it."""
-
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        if number == types.float32:
-            return given[0]
-        bits = builder.zext(given[0], ir.IntType(32))
-        return builder.bitcast(builder.shl(bits, ir.IntType(32)(16)), ir.FloatType())
-
-    return types.float32(number), generate
-
-
-wide: Any = _wide
-
-
 @compiled
 def _eight(a: Any, b: Any, c: Any, d: Any, first: Any, second: Any) -> Any:
     p = q = r = s = t = u = v = w = numba.float32(0)
@@ -77,13 +62,13 @@ def _eight(a: Any, b: Any, c: Any, d: Any, first: Any, second: Any) -> Any:
 
 
 @compiled
-def _four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
+def four(a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
     p = q = r = s = numba.float32(0)
     for i in range(len(row)):
-        p += a[i] * wide(row[i])
-        q += b[i] * wide(row[i])
-        r += c[i] * wide(row[i])
-        s += d[i] * wide(row[i])
+        p += wide(a[i]) * wide(row[i])
+        q += wide(b[i]) * wide(row[i])
+        r += wide(c[i]) * wide(row[i])
+        s += wide(d[i]) * wide(row[i])
     return p, q, r, s
 
 
@@ -126,7 +111,7 @@ def _output(y: Any, x: Any, weight: Any, o: Any, left: Any, right: Any) -> None:
             x[t + 2, left:right],
             x[t + 3, left:right],
         )
-        p, q, r, s = _four(a, b, c, d, row)
+        p, q, r, s = four(a, b, c, d, row)
         y[t, o] += p
         y[t + 1, o] += q
         y[t + 2, o] += r

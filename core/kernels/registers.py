@@ -1,7 +1,7 @@
-"""Sums of products of numbers in bf16, held in registers: what numba's own loops do not come to.
+"""Sums of products held in registers, of many tokens at once: what numba's own loops do not come to.
 
-One instruction, VDPBF16PS, adds the products of 16 pairs of numbers to 16 sums in fp32. A pair is the bits of two
-numbers in one (uint32), the first of them below.
+In bf16 one instruction, VDPBF16PS, adds the products of 16 pairs of numbers to 16 sums in fp32. A pair is the bits
+of two numbers in one (uint32), the first of them below.
 """
 
 from __future__ import annotations
@@ -28,16 +28,20 @@ LANES = 16
 """Numbers in fp32 of a register."""
 _NUMBER = ir.IntType(32)
 _PAIRS = ir.VectorType(_NUMBER, LANES)
-_SUMS = ir.VectorType(ir.FloatType(), LANES)
+REAL = ir.VectorType(ir.FloatType(), LANES)
+"""16 numbers in fp32."""
 _ADD_PRODUCTS = ir.InlineAsm(
-    ir.FunctionType(_SUMS, [_SUMS, _PAIRS, _PAIRS]), "vdpbf16ps $3, $2, $0", "=v,0,v,v"
+    ir.FunctionType(REAL, [REAL, _PAIRS, _PAIRS]), "vdpbf16ps $3, $2, $0", "=v,0,v,v"
 )
 
 llvmlite.binding.initialize_native_asmparser()
 
 
-def block_sums(tokens: int) -> Any:
-    """What writes (tokens, 64) sums from pairs x (tokens, in / 2) and a block (in / 2, 64) of a weight."""
+def block_sums(tokens: int, kind: ir.VectorType = _PAIRS) -> Any:
+    """What writes (tokens, 64) sums from pairs x (tokens, in / 2) and a block (in / 2, 64) of a weight.
+
+    As `REAL` it takes x (tokens, in) and a block (in, 64) in fp32.
+    """
 
     def write(builder: Any, sums: Any, x: Any, block: Any) -> None:
         pairs = cgutils.unpack_tuple(builder, block.shape)[0]
@@ -45,10 +49,10 @@ def block_sums(tokens: int) -> Any:
         held = _zeros(builder, tokens, len(parts))
         with cgutils.for_range(builder, pairs) as loop:
             start = builder.mul(loop.index, pairs.type(WIDTH))
-            weights = [_load(builder, block.data, start, part) for part in parts]
+            weights = [_load(builder, block.data, start, part, kind) for part in parts]
             for t, places in enumerate(held):
                 place = builder.add(builder.mul(pairs, pairs.type(t)), loop.index)
-                token = _everywhere(builder, builder.load(builder.gep(x.data, [place])))
+                token = _everywhere(builder, builder.load(builder.gep(x.data, [place])), kind)
                 _add(builder, places, token, weights)
         _store(builder, held, sums, pairs.type)
 
@@ -94,33 +98,37 @@ def _writer(write: Callable[..., None]) -> Any:
 
 def _zeros(builder: Any, tokens: int, number: int) -> list[list[Any]]:
     """So many registers for each token; LLVM finds out that they need no memory."""
-    held = [[cgutils.alloca_once(builder, _SUMS) for _ in range(number)] for _ in range(tokens)]
+    held = [[cgutils.alloca_once(builder, REAL) for _ in range(number)] for _ in range(tokens)]
     for place in (one for places in held for one in places):
-        builder.store(ir.Constant(_SUMS, [0.0] * LANES), place)
+        builder.store(ir.Constant(REAL, [0.0] * LANES), place)
     return held
 
 
 def _add(builder: Any, places: Sequence[Any], token: Any, weights: Sequence[Any]) -> None:
     for place, weight in zip(places, weights, strict=True):
-        found = builder.call(_ADD_PRODUCTS, [builder.load(place), token, weight])
+        if weight.type == REAL:
+            product = builder.fmul(token, weight, flags=("contract",))
+            found = builder.fadd(product, builder.load(place), flags=("contract",))
+        else:
+            found = builder.call(_ADD_PRODUCTS, [builder.load(place), token, weight])
         builder.store(found, place)
 
 
 def _store(builder: Any, held: Sequence[Sequence[Any]], sums: Any, kind: Any) -> None:
     for number, place in enumerate(one for places in held for one in places):
         there = builder.gep(sums.data, [kind(number * LANES)])
-        there = builder.bitcast(there, _SUMS.as_pointer())
+        there = builder.bitcast(there, REAL.as_pointer())
         builder.store(builder.load(place), there, align=4)
 
 
-def _load(builder: Any, data: Any, start: Any, more: int) -> Any:
+def _load(builder: Any, data: Any, start: Any, more: int, kind: Any = _PAIRS) -> Any:
     """16 pairs, `more` behind `start`."""
     place = builder.gep(data, [builder.add(start, start.type(more))])
-    return builder.load(builder.bitcast(place, _PAIRS.as_pointer()), align=4)
+    return builder.load(builder.bitcast(place, kind.as_pointer()), align=4)
 
 
-def _everywhere(builder: Any, pair: Any) -> Any:
+def _everywhere(builder: Any, one: Any, kind: Any) -> Any:
     """16 times the same."""
-    none = ir.Constant(_PAIRS, ir.Undefined)
-    first = builder.insert_element(none, pair, _NUMBER(0))
+    none = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(none, one, _NUMBER(0))
     return builder.shuffle_vector(first, none, ir.Constant(_PAIRS, [0] * LANES))
