@@ -62,7 +62,7 @@ def test_numbers_are_rounded_as_torch_rounds_them():
 
     x = torch.randn(3, 64) * torch.logspace(-30, 30, 64)
     x[0, 0], x[0, 1] = 1 + 2**-8, 1 + 3 * 2**-8  # half way: to the even neighbour
-    found = torch.from_numpy(pairs(x.numpy()).view(np.int16)).view(torch.bfloat16)
+    found = torch.from_numpy(pairs(x.numpy())[:3].view(np.int16)).view(torch.bfloat16)
     assert torch.equal(found, x.bfloat16())
 
 

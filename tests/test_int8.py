@@ -58,20 +58,24 @@ def nearest(one, other, tolerance):
     )
 
 
-@pytest.mark.parametrize("kind", [int8.Fbgemm, int8.Dequantized])
+@pytest.mark.parametrize("kind", [int8.Blocks, int8.Fbgemm, int8.Dequantized])
 @pytest.mark.parametrize("most", [63, 127])
 def test_a_product_is_that_of_whole_numbers(kind, most, monkeypatch):
     if kind is int8.Fbgemm and not int8.fbgemm_here():
         pytest.skip("torch has no fbgemm here")
+    if kind is int8.Blocks and (most < 127 or not int8.Blocks.fit(64, 40)):
+        pytest.skip("it is for VNNI")
     if most > int8.most_of_inputs():
         pytest.skip("sums overflow without VNNI")
     monkeypatch.setattr(int8, "most_of_inputs", lambda: most)
     generator = torch.Generator().manual_seed(0)
-    whole = torch.randint(-127, 128, (24, 40), generator=generator).to(torch.int8)
+    whole = torch.randint(-127, 128, (64, 40), generator=generator).to(torch.int8)
     inputs = torch.randint(-most, most + 1, (7, 40), generator=generator)
-    scales = torch.linspace(0.1, 2, 24)
+    inputs[:, 3] = most  # each is as large as a token gets
+    scales = torch.linspace(0.1, 2, 64)
     product = kind(whole, scales)
     assert torch.allclose(product.weight(), whole * scales[:, None])
+    assert torch.equal(product.whole()[0], whole)
     expected = (inputs @ whole.long().t()) * scales.double() / most
     assert torch.allclose(product(inputs / most).double(), expected, rtol=1e-5)
 

@@ -43,8 +43,13 @@ class Factors:
         `runs` (runs, 4) are the first token and the one behind the last, then the same of ranks. Nothing is
         done where kernels are not loaded, or do not read these numbers; it says so.
         """
-        halves = y.dtype == x.dtype == self.first.dtype == torch.bfloat16
-        if not halves or x.device.type != "cpu" or not few_tokens.loaded():
+        known = y.dtype == x.dtype and x.dtype in (torch.bfloat16, torch.float32)
+        if (
+            not known
+            or self.first.dtype != torch.bfloat16
+            or x.device.type != "cpu"
+            or not few_tokens.loaded()
+        ):
             return False
         from core.kernels import low_rank
         from core.kernels.layers import array

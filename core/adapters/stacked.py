@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from core.adapters.factors import Factors
 from core.adapters.fused import bare
-from core.backbone.few_tokens import compiles
+from core.backbone import few_tokens
+from core.backbone.int8 import Int8Linear
 
 _SPACE = 8
 """Adapters that stay stacked, so that the next batch need not stack them anew."""
@@ -71,9 +72,7 @@ class Stack:
         mine = [key for key in self.keys if isinstance(layer, Linear) and key in layer.lora_A]
         if not mine:
             return None
-        weight = layer.get_base_layer().weight
-        dtype = weight.dtype if weight.is_floating_point() else torch.float32
-        options: Any = {"dtype": dtype, "device": weight.device}
+        options: Any = _like(layer.get_base_layer())
         first = torch.zeros(self._ranks, layer.in_features, **options)
         second = torch.zeros(self._ranks, layer.out_features, **options)
         for key in mine:
@@ -95,6 +94,14 @@ class Stack:
             if key is not None:
                 found[place, self.places[key]] = False
         return found.to(device)
+
+
+def _like(base: Any) -> dict[str, Any]:
+    """In what factors beside a layer are multiplied, and where."""
+    if isinstance(base, Int8Linear):
+        halves = base.blocks is not None and few_tokens.multiplies_halves()
+        return {"dtype": torch.bfloat16 if halves else torch.float32, "device": "cpu"}
+    return {"dtype": base.weight.dtype, "device": base.weight.device}
 
 
 class Products:
@@ -252,7 +259,7 @@ class Stacked:
         if not wanted or self._stack is None:
             return Products()
         device = layers[0].get_base_layer().weight.device
-        if single and device.type == "cpu" and compiles():
+        if single and device.type == "cpu" and few_tokens.compiles():
             return _Own(self._stack, rows)
         if len({*rows}) == 1:
             return _Same(self._stack, next(iter(wanted)), single=single)

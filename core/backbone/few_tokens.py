@@ -21,8 +21,8 @@ FEW = 24
 _LEFT = 64
 """Tokens for which a weight in bf16 is quicker as the left factor, which oneDNN takes as it lies."""
 _KERNELS = "core.kernels.layers"
-_BLOCK = 64
-"""Outputs of a block that kernels can read."""
+BLOCK = 64
+"""Outputs of a block that kernels read."""
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
@@ -86,18 +86,18 @@ def compiles() -> bool:
 
 def blocks(packed: Tensor, out: int, width: int) -> Any | None:
     """A weight (out, width) that oneDNN packed, for `core.kernels.halves`; None where it lies otherwise."""
-    return _memory(packed).reshape(-1, width // 2, _BLOCK) if _in_blocks(out, width) else None
+    return _memory(packed).reshape(-1, width // 2, BLOCK) if _in_blocks(out, width) else None
 
 
 @cache
 def _in_blocks(out: int, width: int) -> bool:
     """Whether kernels can read what oneDNN makes of such a weight here, tried with one."""
     known = all(hasattr(torch.ops.mkldnn, name) for name in ("data_ptr", "_nbytes"))
-    if not (known and multiplies_halves()) or out % _BLOCK or width % 2:
+    if not (known and multiplies_halves()) or out % BLOCK or width % 2:
         return False
     numbers = torch.arange(out * width).to(torch.int16).view(out, width)
     found = _memory(torch.ops.mkldnn._reorder_linear_weight(numbers.view(torch.bfloat16)))
-    expected = numbers.view(-1, _BLOCK, width // 2, 2).transpose(1, 2).flatten()
+    expected = numbers.view(-1, BLOCK, width // 2, 2).transpose(1, 2).flatten()
     return np.array_equal(found, expected.numpy().view(np.uint32))
 
 
@@ -107,7 +107,16 @@ def multiplies_halves() -> bool:
         return False
     from core.kernels import registers
 
-    return registers.HERE
+    return registers.MULTIPLIES_HALVES
+
+
+def multiplies_whole() -> bool:
+    """Whether kernels can multiply int8 here, four numbers at once."""
+    if not compiles():
+        return False
+    from core.kernels import registers
+
+    return registers.MULTIPLIES_WHOLE
 
 
 def _memory(packed: Tensor) -> Any:

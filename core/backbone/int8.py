@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from core.backbone import few_tokens
 from core.backbone.frozen import FrozenLinear
 from core.errors import BadSetting
 
@@ -37,26 +38,33 @@ class Int8Linear(FrozenLinear):
         value = value.float()
         scales = value.abs().amax(1).clamp_min_(_LEAST).div_(_MOST)
         whole = (value / scales[:, None]).round_().to(torch.int8)
-        self._product: Product = (Fbgemm if fbgemm_here() else Dequantized)(whole, scales)
+        if Blocks.fit(*whole.shape):
+            self._product: Product = Blocks(whole, scales)
+        else:
+            self._product = (Fbgemm if fbgemm_here() else Dequantized)(whole, scales)
 
     @property
     def whole(self) -> tuple[Tensor, Tensor]:
         """The weight in int8 (out, in), and what its rows are multiplied with for whole inputs (out,)."""
         return self._product.whole()
 
+    @property
+    def blocks(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The weight as `core.kernels` reads it, with what belongs to it; None where it lies otherwise."""
+        return self._product.parts if isinstance(self._product, Blocks) else None
+
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
             raise BadSetting("Layers in int8 cannot be trained through. Load the backbone in fp32.")
-        flat, sizes = scaled(x.reshape(-1, self.in_features).float())
-        return self.finished(flat, sizes).view(*x.shape[:-1], self.out_features).to(x.dtype)
+        return self.product(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
 
-    def finished(self, x: Tensor, sizes: Tensor) -> Tensor:
-        """y (tokens, out) of what `scaled` gave."""
-        y = self._product(x).mul_(sizes)
-        return y if self.bias is None else y.add_(self.bias)
+    def product(self, x: Tensor) -> Tensor:
+        """y (tokens, out) from x (tokens, in)."""
+        y = self._product(x.float())
+        return (y if self.bias is None else y.add_(self.bias)).to(x.dtype)
 
 
-def scaled(x: Tensor) -> tuple[Tensor, Tensor]:
+def _scaled(x: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens (tokens, in) between -1 and 1, and the size of each (tokens, 1)."""
     sizes = torch.linalg.vector_norm(x, torch.inf, -1, keepdim=True).clamp_min_(_LEAST)
     return x / sizes, sizes
@@ -81,7 +89,7 @@ class Product(Protocol):
     """A weight in int8 (out, in), and what it makes of inputs."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """y (tokens, out) in fp32 of x (tokens, in), which lies between -1 and 1."""
+        """y (tokens, out) of x (tokens, in), both in fp32."""
         ...
 
     def weight(self) -> Tensor:
@@ -91,6 +99,38 @@ class Product(Protocol):
     def whole(self) -> tuple[Tensor, Tensor]:
         """As it is (out, in), and its scales (out,) for inputs that are whole numbers."""
         ...
+
+
+class Blocks:
+    """By a kernel of ours that multiplies four numbers at once, where the CPU has VNNI."""
+
+    def __init__(self, whole: Tensor, scales: Tensor) -> None:
+        (out, width), block = whole.shape, few_tokens.BLOCK
+        fours = whole.view(-1, block, width // 4, 4).transpose(1, 2).contiguous()
+        zeros = whole.sum(1, dtype=torch.int32) * (_MOST + 1)  # inputs without a sign: 128 is 0
+        self.parts = fours.view(torch.int32).squeeze(-1), scales / _MOST, zeros
+        self._shape = out, width
+
+    @staticmethod
+    def fit(out: int, width: int) -> bool:
+        """Whether a weight of that shape can be laid out so, and multiplied here."""
+        return out % few_tokens.BLOCK == width % 4 == 0 and few_tokens.multiplies_whole()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        from core.kernels import layers
+
+        y = torch.zeros(len(x), self._shape[0])
+        layers.add(y, x.contiguous(), layers.in_whole_blocks([self.parts]))
+        return y
+
+    def weight(self) -> Tensor:
+        whole, scales = self.whole()
+        return whole.float() * (scales * _MOST)[:, None]
+
+    def whole(self) -> tuple[Tensor, Tensor]:
+        blocks, scales, _ = self.parts
+        fours = blocks.unsqueeze(-1).view(torch.int8)
+        return fours.transpose(1, 2).reshape(self._shape), scales
 
 
 class Fbgemm:
@@ -107,8 +147,9 @@ class Fbgemm:
         self._scale, self._zero = 1 / most, most + 1  # its inputs have no sign
 
     def __call__(self, x: Tensor) -> Tensor:
-        found: Tensor = self._multiply(x, self._scale, self._zero, self._packed)
-        return found
+        inputs, sizes = _scaled(x)
+        found: Tensor = self._multiply(inputs, self._scale, self._zero, self._packed)
+        return found.mul_(sizes)
 
     def weight(self) -> Tensor:
         found: Tensor = self._packed.unpack()[0].dequantize()
@@ -126,8 +167,9 @@ class Dequantized:
         self._whole, self._scales, self._most = whole, scales, most_of_inputs()
 
     def __call__(self, x: Tensor) -> Tensor:
-        inputs = (x * self._most).round_()
-        return nn.functional.linear(inputs, self._whole.float()).mul_(self._scales / self._most)
+        inputs, sizes = _scaled(x)
+        found = nn.functional.linear((inputs * self._most).round_(), self._whole.float())
+        return found.mul_(self._scales / self._most).mul_(sizes)
 
     def weight(self) -> Tensor:
         return self._whole.float() * self._scales[:, None]

@@ -92,6 +92,8 @@ def _parts(linears: Linears, factors: Sequence[Factors | None]) -> Any:
 def _layer(linears: Linears) -> Any:
     """One of layers that read the same."""
     layers = linears.layers
+    if linears.int8 and all(one.blocks for one in layers):
+        return kernels.in_whole_blocks([one.blocks for one in layers])
     if linears.int8:
         if layers[0] not in _WHOLE:
             found = [one.whole for one in layers]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from core.backbone import few_tokens, packed
-from core.backbone.int8 import Int8Linear, scaled
+from core.backbone.int8 import Int8Linear
 
 if TYPE_CHECKING:
     from core.adapters.stacked import Products
@@ -32,9 +32,10 @@ _READING = (
     ("mlp.down_proj",),
 )
 """Linear layers of a block; those in a line read the same."""
-_KNOWN = (*packed.PLAIN, Int8Linear, packed.PackedLinear)
+_FROZEN = (Int8Linear, packed.PackedLinear)
+_KNOWN = (*packed.PLAIN, *_FROZEN)
 _FEW_WHOLE = 2
-"""Rows in int8 for which kernels are quicker than fbgemm."""
+"""Rows in int8 for which kernels are quicker than fbgemm where they multiply one number at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +48,7 @@ class Linears:
 
     def __call__(self, x: Tensor, products: Products) -> list[Tensor]:
         """y (rows, out) of each layer from x (rows, in), each row with its own adapter."""
-        if self.int8:
-            flat, sizes = scaled(x.float())
-            found = [one.finished(flat, sizes).to(x.dtype) for one in self.layers]
-        else:
-            found = [_made(x, one) for one in self.layers]
+        found = [_made(x, one) for one in self.layers]
         for place, y in zip(self.places, found, strict=True):
             if place is not None:
                 products.add(place, y, x)
@@ -113,7 +110,8 @@ class LlamaStep:
         self.embedding: Any = _base(model.model.embed_tokens)
         self.norm: Any = model.model.norm.weight
         self.head = _linears([model.lm_head], {})
-        self._few = _FEW_WHOLE if self.head.int8 else few_tokens.FEW
+        by_rows = self.head.int8 and self.head.layers[0].blocks is None
+        self._few = _FEW_WHOLE if by_rows else few_tokens.FEW
         self._same, self._swapped = _turns(self.size, self.norm.device)
 
     def __call__(
@@ -199,7 +197,8 @@ def hooked(model: Any) -> bool:
 def _made(x: Tensor, layer: Any) -> Tensor:
     if type(layer) in packed.PLAIN and layer.bias is None:
         return few_tokens.product(x, layer.weight)
-    return layer.product(x) if isinstance(layer, packed.PackedLinear) else layer(x)
+    found: Tensor = layer.product(x) if isinstance(layer, _FROZEN) else layer(x)
+    return found
 
 
 def _block(layer: Any, places: dict[int, int]) -> Block:

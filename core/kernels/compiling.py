@@ -30,9 +30,7 @@ class _FirstTime(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self.told:
             self.told = True
-            text = (
-                "Compiling kernels for this processor, for up to half a minute, the first time only."
-            )
+            text = "Compiling kernels for this processor, for up to half a minute, the first time only."
             logging.getLogger(__name__).warning(text)
 
     def on_end(self, event: Any) -> None:

@@ -1,4 +1,4 @@
-"""The product of a few tokens with weights in bf16, where the processor multiplies bf16 (`registers.HERE`).
+"""The product of a few tokens with weights in bf16, where the processor multiplies it (`MULTIPLIES_HALVES`).
 
 Of a weight that oneDNN has packed, the blocks (out / 64, in / 2, 64) hold for 64 outputs pairs of two inputs each.
 The sums of six tokens stay in registers while a block is read from end to end; oneDNN itself takes twice as
@@ -15,18 +15,18 @@ import numpy as np
 from core.kernels.compiling import compiled, shared
 from core.kernels.elements import half
 from core.kernels.products import soon
-from core.kernels.registers import LANES, ROWS, WIDTH, block_sums, row_sums
+from core.kernels.registers import HALVES, LANES, ROWS, SIX, WIDTH, block_sums, row_sums
 
 _SMALL = 2**14
 """Pairs of a weight for which a second thread takes longer to wake than it saves."""
-_one, _two, _four, _six = (block_sums(tokens) for tokens in (1, 2, 4, 6))
+_two, _six = block_sums(2, HALVES), block_sums(SIX, HALVES)
 _one_by_rows, _four_by_rows = (row_sums(tokens) for tokens in (1, 4))
 
 
 @compiled
 def pairs(x: Any) -> Any:
-    """x (tokens, in) in fp32 as the bits of two numbers in bf16 each, (tokens, in / 2)."""
-    found = np.empty((len(x), x.shape[1] // 2), np.uint32)
+    """x (tokens, in) in fp32 as two numbers in bf16 each, (tokens, in / 2); behind, room for 5 more."""
+    found = np.zeros((len(x) + SIX - 1, x.shape[1] // 2), np.uint32)
     for t in range(len(x)):
         for k in range(found.shape[1]):
             found[t, k] = half(x[t, 2 * k]) | half(x[t, 2 * k + 1]) << numba.uint32(16)
@@ -36,32 +36,22 @@ def pairs(x: Any) -> Any:
 @compiled
 def block_onto(y: Any, left: Any, x: Any, block: Any, sums: Any) -> None:
     """Onto 64 outputs of y (tokens, out), from `left` on; `sums` (6, 64) is room for them."""
-    t = 0
-    while t < len(x):
-        waiting = len(x) - t
-        if waiting >= 6:
-            some = 6
-            _six(sums, x[t : t + 6], block)
-        elif waiting >= 4:
-            some = 4
-            _four(sums, x[t : t + 4], block)
-        elif waiting >= 2:
-            some = 2
-            _two(sums, x[t : t + 2], block)
+    for t in range(0, len(y), SIX):
+        some = min(SIX, len(y) - t)
+        if some > 2:  # reading a block takes longer than to multiply it with some zeros
+            _six(sums, x[t : t + SIX], block)
         else:
-            some = 1
-            _one(sums, x[t : t + 1], block)
+            _two(sums, x[t : t + 2], block)
         for s in range(some):
             there = y[t + s, left : left + WIDTH]  # numba sees that these follow one another
             for o in range(WIDTH):
                 there[o] += sums[s, o]
-        t += some
 
 
 @compiled
 def _some(y: Any, x: Any, weights: Any, start: Any, end: Any) -> None:
     """Onto y (tokens, out of all weights) the outputs of their blocks from `start` to `end`."""
-    sums, before = np.empty((6, WIDTH), np.float32), 0
+    sums, before = np.empty((SIX, WIDTH), np.float32), 0
     for blocks in weights:
         for place in range(max(start - before, 0), min(end - before, len(blocks))):
             block_onto(y, (before + place) * WIDTH, x, blocks[place], sums)
@@ -82,7 +72,7 @@ def _add_up(y: Any, sums: Any) -> None:
 @compiled
 def some_rows(y: Any, x: Any, weight: Any, start: Any, end: Any) -> None:
     """Onto y (tokens, out) the outputs from `start` to `end`, four by four, of a weight (out, in / 2)."""
-    sums, fours = np.empty((4, ROWS, LANES), np.float32), len(x) - len(x) % 4
+    sums, fours = np.empty((4, ROWS, LANES), np.float32), len(y) - len(y) % 4
     for o in range(start, end, ROWS):
         rows = weight[o : o + ROWS]
         for row in range(o + ROWS, o + 2 * ROWS):
@@ -90,7 +80,7 @@ def some_rows(y: Any, x: Any, weight: Any, start: Any, end: Any) -> None:
         for t in range(0, fours, 4):
             _four_by_rows(sums, x[t : t + 4], rows)
             _add_up(y[t : t + 4, o : o + ROWS], sums)
-        for t in range(fours, len(x)):
+        for t in range(fours, len(y)):
             _one_by_rows(sums, x[t : t + 1], rows)
             _add_up(y[t : t + 1, o : o + ROWS], sums)
 

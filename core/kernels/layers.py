@@ -2,7 +2,7 @@
 
 A layer is (weight, scales, most). The weight (out, in) is in fp32, in bf16 as the bits (uint16) of each number, in
 int8, with `scales` and `most` as `whole.add_whole` takes them, which are else empty and 0; or it is a tuple of
-weights in the blocks of `halves`.
+weights in blocks, in bf16 those of `halves`, in int8 of `whole.add_whole_blocks` with what it wants around them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 from core.kernels.compiling import THREADS, compiled
 from core.kernels.halves import add_blocks, add_rows, in_rows
 from core.kernels.products import add_plain
-from core.kernels.registers import HERE
-from core.kernels.whole import add_whole
+from core.kernels.registers import MULTIPLIES_HALVES
+from core.kernels.whole import add_whole, add_whole_blocks
 
 _NONE = np.empty(0, np.float32)
 
@@ -43,11 +43,14 @@ def _add_kind(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any)
     def blocks(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
         add_blocks(y, x, weight, threads)
 
-    if isinstance(weight, types.BaseTuple):
-        return blocks
+    def whole_blocks(y: Any, x: Any, weight: Any, scales: Any, most: Any, threads: Any) -> None:
+        add_whole_blocks(y, x, weight, scales, threads)
+
+    if isinstance(weight, types.UniTuple):
+        return whole_blocks if weight.dtype.dtype == types.int32 else blocks
     if weight.dtype == types.int8:
         return add_whole.py_func
-    return halves if weight.dtype == types.uint16 and HERE else plain
+    return halves if weight.dtype == types.uint16 and MULTIPLIES_HALVES else plain
 
 
 @compiled
@@ -82,3 +85,10 @@ def as_it_lies(weight: Tensor) -> tuple[Any, Any, np.float32]:
 def in_blocks(weights: Sequence[Any]) -> tuple[Any, Any, np.float32]:
     """A layer of weights in blocks (out / 64, in / 2, 64)."""
     return tuple(weights), _NONE, np.float32(0)
+
+
+def in_whole_blocks(parts: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Any, Any, np.float32]:
+    """A layer of weights in blocks (out / 64, in / 4, 64), each with its scales and what zeros come to."""
+    blocks, *around = zip(*parts, strict=True)
+    scales, zeros = (torch.cat(one).numpy() for one in around)
+    return tuple(one.numpy() for one in blocks), (scales, zeros), np.float32(0)

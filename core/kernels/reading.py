@@ -13,12 +13,11 @@ import numpy as np
 from core.kernels.attention import soften
 from core.kernels.compiling import compiled, shared
 from core.kernels.elements import keep, wide
-from core.kernels.registers import LANES, REAL, WIDTH, block_sums
+from core.kernels.registers import LANES, REAL, SIX, WIDTH, block_sums
 
-_SIX = 6
 _UNSEEN = np.float32(-1e30)
 """How near a column is that is not seen."""
-_six = block_sums(_SIX, REAL)
+_six = block_sums(SIX, REAL)
 
 
 @compiled
@@ -58,22 +57,22 @@ def _find_six(found: Any, queries: Any, blocks: Any, limits: Any, room: Any) -> 
     """Into `found` (6, size / 64 · 64) what queries (6, size) find among the first columns, up to their limits."""
     (keys, values), (sums, weights) = blocks, room
     seen = (
-        -(-limits[_SIX - 1] // LANES) * LANES
+        -(-limits[SIX - 1] // LANES) * LANES
     )  # whole registers: what is left over goes one by one
-    weights = weights[: _SIX * seen].reshape(_SIX, seen)
+    weights = weights[: SIX * seen].reshape(SIX, seen)
     for block in range(-(-seen // WIDTH)):
         _six(sums, queries, keys[block])
         start = block * WIDTH
-        for s in range(_SIX):
+        for s in range(SIX):
             for c in range(min(WIDTH, seen - start)):
                 weights[s, start + c] = sums[s, c]
-    for s in range(_SIX):
+    for s in range(SIX):
         for c in range(limits[s], seen):
             weights[s, c] = _UNSEEN
         soften(weights[s])
     for part in range(len(values)):
         _six(sums, weights, values[part, :seen])
-        for s in range(_SIX):
+        for s in range(SIX):
             for i in range(WIDTH):
                 found[s, part * WIDTH + i] = sums[s, i]
 
@@ -84,19 +83,19 @@ def _read_group(found: Any, query: Any, turn: Any, blocks: Any, held: Any) -> No
     cos, sin = turn
     tokens, size = cos.shape
     heads, columns = query.shape[1] // size, held + tokens
-    queries = np.zeros((-(-tokens * heads // _SIX) * _SIX, size), np.float32)
-    answers = np.empty((_SIX, blocks[1].shape[0] * WIDTH), np.float32)
-    room = np.empty((_SIX, WIDTH), np.float32), np.empty(_SIX * (columns + LANES), np.float32)
-    limits, scale = np.empty(_SIX, np.int64), np.float32(1 / np.sqrt(size))
+    queries = np.zeros((-(-tokens * heads // SIX) * SIX, size), np.float32)
+    answers = np.empty((SIX, blocks[1].shape[0] * WIDTH), np.float32)
+    room = np.empty((SIX, WIDTH), np.float32), np.empty(SIX * (columns + LANES), np.float32)
+    limits, scale = np.empty(SIX, np.int64), np.float32(1 / np.sqrt(size))
     for t in range(tokens):
         for head in range(heads):
             numbers = query[t, head * size : (head + 1) * size]
             _turned(queries[t * heads + head], numbers, cos[t], sin[t], scale)
-    for start in range(0, tokens * heads, _SIX):
-        for s in range(_SIX):
+    for start in range(0, tokens * heads, SIX):
+        for s in range(SIX):
             limits[s] = min(held + (start + s) // heads + 1, columns)
-        _find_six(answers, queries[start : start + _SIX], blocks, limits, room)
-        for s in range(min(_SIX, tokens * heads - start)):
+        _find_six(answers, queries[start : start + SIX], blocks, limits, room)
+        for s in range(min(SIX, tokens * heads - start)):
             t, head = (start + s) // heads, (start + s) % heads
             keep(found[t, head * size : (head + 1) * size], answers[s, :size])
 
