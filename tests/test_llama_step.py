@@ -141,6 +141,18 @@ def test_prompts_by_kernels_are_read_as_by_torch(grouped, keys, threads, monkeyp
     assert len(calls) == 3 * len(grouped.backbone.model.model.layers)
 
 
+def test_who_has_read_many_prompts_loads_kernels(grouped, keys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(few_tokens, "compiles", lambda: asked.append(1) or False)
+    own = forward.Forward(grouped.backbone, grouped.adapters)
+    with own.step():
+        own(PROMPTS, keys, [1] * 4, None)
+        before = len(asked)
+        monkeypatch.setattr(forward, "_MANY", 50)
+        own(PROMPTS, keys, [1] * 4, None)
+    assert len(asked) > before
+
+
 def test_prompts_in_bf16_are_no_further_from_fp32_than_by_the_modules(grouped, keys, monkeypatch):
     exact = read_in_pieces(grouped, keys)
     grouped.adapters.routing.refresh()

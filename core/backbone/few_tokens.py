@@ -1,6 +1,7 @@
-"""The products of a few tokens with a weight on a CPU: by `core.kernels`, once tokens are written one by one.
+"""The products of a few tokens with a weight on a CPU: by `core.kernels`, once these are loaded.
 
-A prompt by itself does not load them, for it would wait longer for kernels than for itself.
+They are for whoever writes tokens one by one, or has read many. A prompt by itself would wait longer for
+kernels than for itself.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def kernels_for(tokens: int) -> Any | None:
 
 
 def loaded() -> bool:
-    """Whether somebody has written tokens one by one, and kernels can be had."""
+    """Whether kernels were worth loading so far, and can be had."""
     return _KERNELS in sys.modules and compiles()
 
 
@@ -103,20 +104,23 @@ def _in_blocks(out: int, width: int) -> bool:
 
 def multiplies_halves() -> bool:
     """Whether kernels can multiply bf16 itself here."""
-    if not compiles():
-        return False
-    from core.kernels import registers
-
-    return registers.MULTIPLIES_HALVES
+    return compiles() and bool(_registers().MULTIPLIES_HALVES)
 
 
 def multiplies_whole() -> bool:
     """Whether kernels can multiply int8 here, four numbers at once."""
-    if not compiles():
-        return False
+    return compiles() and bool(_registers().MULTIPLIES_WHOLE)
+
+
+def read_prompts() -> bool:
+    """Whether kernels that are loaded are quicker for the attention of prompts here."""
+    return loaded() and bool(_registers().WIDE)
+
+
+def _registers() -> Any:
     from core.kernels import registers
 
-    return registers.MULTIPLIES_WHOLE
+    return registers
 
 
 def _memory(packed: Tensor) -> Any:

@@ -19,6 +19,8 @@ from core.errors import BadSetting
 
 _MOST = 127
 """Of a weight."""
+_ROWS = 2048
+"""Of a weight that are put into int8 at once."""
 _LEAST = torch.finfo(torch.float32).tiny
 _ENGINES = ("x86", "fbgemm")
 _MULTIPLY = "linear_with_input_q_dq_qweight_dq_output_fp32"
@@ -35,9 +37,11 @@ class Int8Linear(FrozenLinear):
 
     @weight.setter
     def weight(self, value: Tensor) -> None:
-        value = value.float()
-        scales = value.abs().amax(1).clamp_min_(_LEAST).div_(_MOST)
-        whole = (value / scales[:, None]).round_().to(torch.int8)
+        scales = value.abs().amax(1).float().clamp_min_(_LEAST).div_(_MOST)
+        whole = torch.empty(value.shape, dtype=torch.int8)
+        parts = zip(whole.split(_ROWS), value.split(_ROWS), scales.split(_ROWS), strict=True)
+        for part, some, sizes in parts:  # a head in fp32 takes more than all layers in int8
+            part.copy_((some.float() / sizes[:, None]).round_())
         if Blocks.fit(*whole.shape):
             self._product: Product = Blocks(whole, scales)
         else:
@@ -110,6 +114,9 @@ class Blocks:
         zeros = whole.sum(1, dtype=torch.int32) * (_MOST + 1)  # inputs without a sign: 128 is 0
         self.parts = fours.view(torch.int32).squeeze(-1), scales / _MOST, zeros
         self._shape = out, width
+        from core.kernels import layers
+
+        self._layer = layers.in_whole_blocks([self.parts])
 
     @staticmethod
     def fit(out: int, width: int) -> bool:
@@ -117,11 +124,7 @@ class Blocks:
         return out % few_tokens.BLOCK == width % 4 == 0 and few_tokens.multiplies_whole()
 
     def __call__(self, x: Tensor) -> Tensor:
-        from core.kernels import layers
-
-        y = torch.zeros(len(x), self._shape[0])
-        layers.add(y, x.contiguous(), layers.in_whole_blocks([self.parts]))
-        return y
+        return few_tokens.by_kernel(x, self._layer, self._shape[0])
 
     def weight(self) -> Tensor:
         whole, scales = self.whole()

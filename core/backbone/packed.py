@@ -28,6 +28,7 @@ class PackedLinear(FrozenLinear):
     @weight.setter
     def weight(self, value: Tensor) -> None:
         self._packed = torch.ops.mkldnn._reorder_linear_weight(value)
+        self._kept: Any = None
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
@@ -37,8 +38,11 @@ class PackedLinear(FrozenLinear):
 
     def product(self, x: Tensor) -> Tensor:
         """y (tokens, out) from x (tokens, in)."""
-        if (kernels := few_tokens.kernels_for(len(x))) and (blocks := self.blocks) is not None:
-            found = few_tokens.by_kernel(x, kernels.in_blocks([blocks]), self.out_features)
+        kernels = few_tokens.kernels_for(len(x))
+        if kernels and self._kept is None and (blocks := self.blocks) is not None:
+            self._kept = kernels.in_blocks([blocks])
+        if kernels and self._kept:
+            found = few_tokens.by_kernel(x, self._kept, self.out_features)
             return found if self.bias is None else found.add_(self.bias)
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
         return y

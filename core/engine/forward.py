@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _KERNELS = (torch.float32, torch.bfloat16)
 """Of weights that kernels read."""
+_MANY = 10_000
+"""Tokens after which a process gains more by kernels than it takes to load them."""
 
 
 class Forward:
@@ -35,6 +37,7 @@ class Forward:
         self._remembers = remembers(backbone.model)
         model = backbone.model
         self._kernels = model.device.type == "cpu" and model.dtype in _KERNELS
+        self._read = 0
         self._step: tuple[list[Any], LlamaStep | None] | None = None
 
     def mark(self, key: str | None) -> Mark | None:
@@ -82,7 +85,8 @@ class Forward:
             options["position_ids"] = places.clamp(min=0).to(device)
         mask = torch.arange(columns) >= (columns - after)[:, None]
         kept = torch.arange(longest) >= longest - torch.tensor(wanted)[:, None]
-        if longest == 1 and self._kernels:
+        self._read += sum(map(len, tokens))
+        if self._kernels and (longest == 1 or self._read > _MANY):
             few_tokens.compiles()
         # On a CPU prompts of a Llama are read without the padding between them.
         ragged = device.type == "cpu" and longest > 1

@@ -81,7 +81,7 @@ class LlamaPrompts:
         real: Tensor | None,
         cache: RowCache | None,
     ) -> Attention:
-        if mask.shape[1] <= _SHORT and _by_kernels(x):
+        if mask.shape[1] <= _SHORT and _by_kernels(x) and few_tokens.read_prompts():
             from core.engine.compiled_attention import CompiledAttention
 
             return CompiledAttention(self._step, places, counts, real, cache)

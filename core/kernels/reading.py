@@ -56,9 +56,8 @@ def _in_blocks(keys: Any, values: Any) -> Any:
 def _find_six(found: Any, queries: Any, blocks: Any, limits: Any, room: Any) -> None:
     """Into `found` (6, size / 64 · 64) what queries (6, size) find among the first columns, up to their limits."""
     (keys, values), (sums, weights) = blocks, room
-    seen = (
-        -(-limits[SIX - 1] // LANES) * LANES
-    )  # whole registers: what is left over goes one by one
+    # In whole registers, since what is left over goes one by one.
+    seen = -(-limits[SIX - 1] // LANES) * LANES
     weights = weights[: SIX * seen].reshape(SIX, seen)
     for block in range(-(-seen // WIDTH)):
         _six(sums, queries, keys[block])

@@ -61,8 +61,10 @@ def _knows(instructions: str) -> bool:
 REAL = Kind(_REALS, _REALS, _one_after_another)
 HALVES = _at_once("vdpbf16ps", _REALS)
 WHOLE = _at_once("vpdpbusd", _NUMBERS)
+WIDE = _knows("avx512_f")
+"""Whether this processor has registers for the sums of a block; LLVM would use memory for them."""
 MULTIPLIES_HALVES, MULTIPLIES_WHOLE = _knows("avx512_bf16"), _knows("avx512_vnni")
-"""Whether this processor has the instruction."""
+"""Whether it has the instruction."""
 
 llvmlite.binding.initialize_native_asmparser()
 
