@@ -21,8 +21,9 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Quintet needs Python 3.11 or newer; name one with PYTHON=" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	for dtype in fp32 auto; do # compiles kernels, those in bf16 where the processor multiplies it
-		$(BIN)/quintet predict qa --backbone mini --dtype $$dtype --passage "A cat sat." "Who sat?" >/dev/null || exit 1; done
+	# Kernels are compiled, and those in bf16 where the processor multiplies it.
+	$(BIN)/quintet predict qa --backbone mini --passage "A cat sat." "Who sat?" >/dev/null
+	$(BIN)/quintet predict qa --backbone mini --dtype auto --passage "A cat sat." "Who sat?" >/dev/null
 	touch $(READY)
 
 quickstart: $(READY)

@@ -109,13 +109,13 @@ class Blocks:
     """By a kernel of ours that multiplies four numbers at once, where the CPU has VNNI."""
 
     def __init__(self, whole: Tensor, scales: Tensor) -> None:
+        from core.kernels import layers
+
         (out, width), block = whole.shape, few_tokens.BLOCK
         fours = whole.view(-1, block, width // 4, 4).transpose(1, 2).contiguous()
         zeros = whole.sum(1, dtype=torch.int32) * (_MOST + 1)  # inputs without a sign: 128 is 0
         self.parts = fours.view(torch.int32).squeeze(-1), scales / _MOST, zeros
         self._shape = out, width
-        from core.kernels import layers
-
         self._layer = layers.in_whole_blocks([self.parts])
 
     @staticmethod
