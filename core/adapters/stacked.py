@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from core.adapters.factors import Factors
 from core.adapters.fused import bare
 from core.backbone import few_tokens
-from core.backbone.int8 import Int8Linear
+from core.backbone.frozen import FrozenLinear
 
 _SPACE = 8
 """Adapters that stay stacked, so that the next batch need not stack them anew."""
@@ -72,7 +72,8 @@ class Stack:
         mine = [key for key in self.keys if isinstance(layer, Linear) and key in layer.lora_A]
         if not mine:
             return None
-        options: Any = _like(layer.get_base_layer())
+        dtype, device = beside(layer.get_base_layer())
+        options: Any = {"dtype": dtype, "device": device}
         first = torch.zeros(self._ranks, layer.in_features, **options)
         second = torch.zeros(self._ranks, layer.out_features, **options)
         for key in mine:
@@ -96,12 +97,11 @@ class Stack:
         return found.to(device)
 
 
-def _like(base: Any) -> dict[str, Any]:
+def beside(base: Any) -> tuple[torch.dtype, torch.device]:
     """In what factors beside a layer are multiplied, and where."""
-    if isinstance(base, Int8Linear):
-        halves = base.blocks is not None and few_tokens.multiplies_halves()
-        return {"dtype": torch.bfloat16 if halves else torch.float32, "device": "cpu"}
-    return {"dtype": base.weight.dtype, "device": base.weight.device}
+    if isinstance(base, FrozenLinear):
+        return base.beside, torch.device("cpu")
+    return base.weight.dtype, base.weight.device
 
 
 class Products:
@@ -258,7 +258,7 @@ class Stacked:
     ) -> Products:
         if not wanted or self._stack is None:
             return Products()
-        device = layers[0].get_base_layer().weight.device
+        _, device = beside(layers[0].get_base_layer())
         if single and device.type == "cpu" and few_tokens.compiles():
             return _Own(self._stack, rows)
         if len({*rows}) == 1:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 
 class FrozenLinear(nn.Linear):
     """Shape and bias of a layer; a subclass has `weight` as a property that takes and gives it (out, in)."""
+
+    @property
+    def beside(self) -> torch.dtype:
+        """In what adapters beside it are multiplied."""
+        return torch.float32
 
     def __init__(self, layer: nn.Linear) -> None:
         nn.Module.__init__(self)

@@ -31,6 +31,11 @@ class Int8Linear(FrozenLinear):
     """What an `nn.Linear` computes, to within 2 %; it passes no gradient."""
 
     @property
+    def beside(self) -> torch.dtype:
+        halves = self.blocks is not None and few_tokens.multiplies_halves()
+        return torch.bfloat16 if halves else torch.float32
+
+    @property
     def weight(self) -> Tensor:
         """In fp32, computed anew (out, in); what is set is put into int8."""
         return self._product.weight()

@@ -21,6 +21,10 @@ class PackedLinear(FrozenLinear):
     """What an `nn.Linear` in bf16 computes, to the last bit or two; it passes no gradient."""
 
     @property
+    def beside(self) -> torch.dtype:
+        return torch.bfloat16
+
+    @property
     def weight(self) -> Tensor:
         """As it was (out, in), laid out anew."""
         return self._packed.to_dense()

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.adapters.stacked import beside
 from core.backbone.int8 import most_of_inputs
 from core.backbone.packed import PackedLinear
 from core.kernels import blocks
@@ -84,8 +85,12 @@ def _parts(linears: Linears, factors: Sequence[Factors | None]) -> Any:
     firsts, seconds = [], []
     for layer, place in zip(linears.layers, linears.places, strict=True):
         found = factors[place] if place is not None and factors else None
-        firsts.append(found.first if found else torch.empty(0, layer.in_features))
-        seconds.append(found.second if found else torch.empty(0, layer.out_features))
+        dtype, _ = beside(layer)  # of nothing as well, since each kind is a kernel of its own
+        firsts.append(found.first if found else torch.empty(0, layer.in_features, dtype=dtype))
+        seconds.append(found.second if found else torch.empty(0, layer.out_features, dtype=dtype))
+    for _ in range(kernels.AT_MOST - len(firsts)):  # so that one kernel does for any number
+        firsts.append(firsts[0][:0])
+        seconds.append(seconds[0][:0, :0].contiguous())
     return tuple(map(kernels.array, firsts)), tuple(map(kernels.array, seconds))
 
 

@@ -65,9 +65,11 @@ class Engine:
         self._worker.join()
 
     def warm(self) -> None:
-        """Write two tokens, so that nothing is compiled or laid out when the first request comes."""
+        """Write, and read, so that nothing is compiled or laid out when the first request comes."""
         with suppress(QuintetError):  # of a model that cannot write
             self.write(None, [[0]], max_new_tokens=2)
+            for name in self.adapters.names[:1]:
+                self.write(name, [[0, 0, 0]], max_new_tokens=2)
 
     def forget(self) -> None:
         """Empty the prefix cache, once the step that runs now is over."""

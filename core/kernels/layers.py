@@ -22,6 +22,8 @@ from core.kernels.products import add_plain
 from core.kernels.registers import MULTIPLIES_HALVES
 from core.kernels.whole import add_whole, add_whole_blocks
 
+AT_MOST = 3
+"""Layers that read the same: queries, keys and values."""
 _NONE = np.empty(0, np.float32)
 
 
@@ -82,13 +84,18 @@ def as_it_lies(weight: Tensor) -> tuple[Any, Any, np.float32]:
     return array(weight.detach()), _NONE, np.float32(0)
 
 
+def _three(blocks: Sequence[Any]) -> tuple[Any, ...]:
+    """As many as read the same at most, so that one kernel is compiled for any number."""
+    return *blocks, *[blocks[0][:0]] * (AT_MOST - len(blocks))
+
+
 def in_blocks(weights: Sequence[Any]) -> tuple[Any, Any, np.float32]:
     """A layer of weights in blocks (out / 64, in / 2, 64)."""
-    return tuple(weights), _NONE, np.float32(0)
+    return _three(weights), _NONE, np.float32(0)
 
 
 def in_whole_blocks(parts: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Any, Any, np.float32]:
     """A layer of weights in blocks (out / 64, in / 4, 64), each with its scales and what zeros come to."""
     blocks, *around = zip(*parts, strict=True)
     scales, zeros = (torch.cat(one).numpy() for one in around)
-    return tuple(one.numpy() for one in blocks), (scales, zeros), np.float32(0)
+    return _three([one.numpy() for one in blocks]), (scales, zeros), np.float32(0)
