@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from core import hardware
 from core.adapters.lora import AdapterStack
 from core.engine.cache import token_bytes
 from core.engine.forward import Forward
@@ -70,6 +71,7 @@ class Engine:
             self.write(None, [[0]], max_new_tokens=2)
             for name in self.adapters.names[:1]:
                 self.write(name, [[0, 0, 0]], max_new_tokens=2)
+        hardware.return_memory()
 
     def forget(self) -> None:
         """Empty the prefix cache, once the step that runs now is over."""
