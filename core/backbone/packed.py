@@ -85,7 +85,8 @@ def pack(model: Any) -> None:
     if model.device.type != "cpu" or (half and not possible()):
         return
     head = model.get_output_embeddings()
-    tied = head is not None and head.weight is model.get_input_embeddings().weight
+    # Asked of a model in bf16 alone: one in int8 would compute its weight to tell.
+    tied = half and head is not None and head.weight is model.get_input_embeddings().weight
     for name in [name for name, layer in model.named_modules() if type(layer) is nn.Linear]:
         layer: Any = model.get_submodule(name)
         if not half or (layer is head and tied):

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.kernels.attention import attended
 from core.kernels.compiling import compiled
-from core.kernels.elements import exponential, keep, wide
+from core.kernels.elements import keep, silu, wide
 from core.kernels.layers import onto
 from core.kernels.products import dot
 
@@ -46,8 +46,7 @@ def gate(y: Any, up: Any) -> None:
     row = np.empty(y.shape[1], np.float32)
     for t in range(len(y)):
         for i in range(len(row)):
-            number = wide(y[t, i])
-            row[i] = number / (np.float32(1) + exponential(-number)) * wide(up[t, i])
+            row[i] = silu(wide(y[t, i])) * wide(up[t, i])
         keep(y[t], row)
 
 
@@ -108,7 +107,7 @@ def _gated(y: Any) -> Any:
     inner = np.empty((len(y), half), np.float32)
     for t in range(len(y)):
         for i in range(half):
-            inner[t, i] = y[t, i] / (np.float32(1) + exponential(-y[t, i])) * y[t, half + i]
+            inner[t, i] = silu(y[t, i]) * y[t, half + i]
     return inner
 
 

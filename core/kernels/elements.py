@@ -104,3 +104,9 @@ def exponential(x: Any) -> Any:
     y = y * x + np.float32(1.6666665459e-1)
     y = y * x + np.float32(5.0000001201e-1)
     return (y * x * x + x + np.float32(1)) * power_of_two(numba.int32(power))
+
+
+@compiled
+def silu(x: Any) -> Any:
+    """x times its sigmoid."""
+    return x / (np.float32(1) + exponential(-x))
